@@ -1,0 +1,1 @@
+"""The loyalty event adapter: shop webhooks in, a right points ledger, signed balance webhooks out."""

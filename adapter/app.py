@@ -1,0 +1,261 @@
+"""The composition root: settings become processes, and processes are made of parts. Nothing else imports them all.
+
+`serve` is four processes: this one, which looks after the others; the book (the door and the sweep); the web; and the
+work (the dispatcher). Each dies with its parent at once, whatever killed it, and what dies alone is started again: every
+step between them is safe to lose, because nothing is answered before it is durable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from adapter import clock
+from adapter.logs import configure_logs
+from adapter.processes import Child, Supervisor, die_with_parent, keep_what_is_loaded, stop_on
+from adapter.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+    from adapter.web.lane import Lane
+
+SOCKET = "LOYALTY_INTERNAL_DOOR"
+"""The environment variable by which the web finds the door's socket. Set here, read here, nobody's setting."""
+
+
+# --- the three kinds of process ---------------------------------------------------------------------------------------
+
+
+def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
+    """Be the door, and the sweep beside it, until told to stop; then finish what was taken in."""
+    from adapter.engine import sweep
+    from adapter.engine.door import Door
+    from adapter.engine.remote import DoorServer
+
+    stop = _stop_on_signals()
+    with _database(settings) as engine, Door(engine, clock.now, settings.door.door()) as door:
+        server = DoorServer(door, Path(socket))
+        threading.Thread(target=server.serve, name="socket", daemon=True).start()
+        keep_what_is_loaded()
+        if sweeping:
+            interval, batch = settings.sweep.interval_s, settings.sweep.batch
+            sweep.run(engine, door.offer, clock.now, stop, interval_s=interval, batch=batch)
+        stop.wait()
+        server.close()
+
+
+def run_work(settings: Settings, *, sweeping: bool) -> None:
+    """Be the dispatcher; on a machine of its own also the sweep, through a door of its own."""
+    from adapter.delivery.dispatcher import Dispatcher
+    from adapter.engine import sweep
+    from adapter.engine.door import Door
+    from adapter.store.configuration import CatalogCache
+
+    stop = _stop_on_signals()
+    with ExitStack() as stack:
+        engine = stack.enter_context(_database(settings))
+        if sweeping:
+            door = stack.enter_context(Door(engine, clock.now, settings.door.door()))
+            run: Callable[[], None] = lambda: sweep.run(  # noqa: E731 - a thread's body
+                engine,
+                door.offer,
+                clock.now,
+                stop,
+                interval_s=settings.sweep.interval_s,
+                batch=settings.sweep.batch,
+            )
+            sweeper = threading.Thread(target=run, name="sweep")
+            sweeper.start()
+            stack.callback(sweeper.join)
+        Dispatcher(engine, CatalogCache(engine), clock.now, settings.delivery.delivery()).run(stop)
+
+
+def web() -> Lane:
+    """Return the web application of one web process: what the HTTP server imports."""
+    die_with_parent()
+    settings = load_settings()
+    configure_logs(settings.log.level, settings.log.format)
+    application = web_for(settings, os.environ[SOCKET])
+    keep_what_is_loaded()
+    return application
+
+
+def web_for(settings: Settings, socket: str) -> Lane:
+    """Return the web application in front of a door behind a socket."""
+    from adapter.engine.remote import RemoteDoor
+    from adapter.errors import Unavailable
+    from adapter.store.configuration import CatalogCache
+    from adapter.store.database import open_database
+    from adapter.web.application import web_app
+    from adapter.web.parts import LastCatalog, Parts
+    from connectors import CONNECTORS
+
+    engine = open_database(settings.database_url)
+    door = RemoteDoor(Path(socket), answer_timeout_s=settings.door.answer_timeout_s)
+
+    def ready() -> None:
+        if not door.ready():
+            raise Unavailable("the book is being started")
+
+    return web_app(
+        Parts(
+            offer=door.offer,
+            submit=door.submit,
+            catalog=LastCatalog(CatalogCache(engine), clock.now),
+            engine=engine,
+            clock=clock.now,
+            connectors=CONNECTORS,
+            settings=settings.web(),
+            attach=door.attach,
+            ready=ready,
+            gauges=lambda: {"loyalty_door_waiting": float(door.waiting)},
+        )
+    )
+
+
+@contextmanager
+def _database(settings: Settings) -> Iterator[Engine]:
+    from adapter.store.database import open_database
+
+    engine = open_database(settings.database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _stop_on_signals() -> threading.Event:
+    stop = stop_on(signal.SIGTERM)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C reaches all: the parent decides
+    return stop
+
+
+# --- what the command line starts ---------------------------------------------------------------------------------------
+
+
+def serve(settings: Settings) -> None:
+    """Run everything on this machine until SIGTERM or SIGINT, then finish what is held."""
+    _prepare_apart(settings)
+    _run(settings, book=True, web=True, work=True, sweeping_with="book")
+
+
+def receive(settings: Settings) -> None:
+    """Run only the web part and its door: the receivers of many machines."""
+    _prepare_apart(settings)
+    _run(settings, book=True, web=True, work=False, sweeping_with="none")
+
+
+def work(settings: Settings) -> None:
+    """Run only the dispatcher and the sweep: the workers of many machines."""
+    _prepare_apart(settings)
+    _run(settings, book=False, web=False, work=True, sweeping_with="work")
+
+
+def _prepare_apart(settings: Settings) -> None:
+    """Prepare in a process that ends afterwards: this one would keep the libraries for it all its life (25 MB)."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+        apart.submit(_prepare, settings).result()
+
+
+def _prepare(settings: Settings) -> None:
+    """Bring an embedded database up to date by itself; a server's is migrated on purpose, and then looked at."""
+    from adapter.store.database import answering
+    from adapter.store.migrate import migrate, require_current
+
+    with _database(settings) as engine, answering(engine):
+        if settings.database_url.startswith("sqlite"):
+            migrate(engine)
+        else:
+            require_current(engine)
+
+
+def _run(settings: Settings, *, book: bool, web: bool, work: bool, sweeping_with: str) -> None:
+    with TemporaryDirectory(prefix="loyalty-") as folder:
+        socket = str(Path(folder) / "door")
+        children = []
+        if book:
+            children.append(Child("book", _book, (settings, socket, sweeping_with == "book")))
+        if work:
+            children.append(Child("work", _work, (settings, sweeping_with == "work")))
+        with Supervisor(children) as supervisor:
+            if web:
+                _serve_http(settings, socket)
+            else:
+                supervisor.wait_for_signal(_announce_work)
+
+
+def _book(settings: Settings, socket: str, sweeping: bool) -> None:
+    die_with_parent()
+    configure_logs(settings.log.level, settings.log.format)
+    run_book(settings, socket, sweeping=sweeping)
+
+
+def _work(settings: Settings, sweeping: bool) -> None:
+    die_with_parent()
+    configure_logs(settings.log.level, settings.log.format)
+    run_work(settings, sweeping=sweeping)
+
+
+def _serve_http(settings: Settings, socket: str) -> None:
+    """Run the HTTP server in this process; its workers import `web`."""
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    multiprocessing.set_start_method(
+        "spawn", force=True
+    )  # a forked worker would keep its siblings' pipes open
+    os.environ[SOCKET] = socket
+    if settings.server.workers > 1:  # their counts meet in files, so that a scrape of any of them shows all
+        counts = Path(socket).with_name("metrics")
+        counts.mkdir()
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
+    os.environ.update(settings.environment())  # the workers read the same settings as this process
+    server = Granian(
+        "adapter.app:web",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.server.host,
+        port=settings.server.port,
+        workers=settings.server.workers,
+        respawn_failed_workers=True,
+        respawn_interval=0.5,
+        workers_kill_timeout=10,
+        websockets=False,
+        log_level=LogLevels.error,
+    )
+    url = f"http://{settings.server.host}:{settings.server.port}"
+    threading.Thread(target=_announce, args=(url,), daemon=True).start()
+    server.serve()
+
+
+def _announce_work() -> None:
+    print("loyalty-adapter is working", flush=True)  # noqa: T201 - the one line that says it is up
+
+
+def _announce(url: str) -> None:
+    """Print one line when the service answers that it is ready."""
+    import urllib.request
+
+    while True:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - ours
+            print(f"loyalty-adapter is ready at {url}", flush=True)  # noqa: T201 - the one line that says it is up
+            return
+        time.sleep(0.05)
+
+
+if __name__ == "__main__":
+    sys.exit("start it with `loyalty-adapter serve`")

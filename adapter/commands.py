@@ -1,0 +1,119 @@
+"""Everything that can change the book. Each goes through `engine.submit(command)` and is answered when durable."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from adapter.clock import Millis
+from adapter.events import Event
+
+
+class RecordEvent(msgspec.Struct, frozen=True, kw_only=True, tag="record_event", gc=False):
+    """A verified webhook of a source.
+
+    `refusal` is set where there are no events: the webhook is stored as `ignored` or `rejected` with that reason.
+    `event_id` is set when a stored event is taken in again (a replay after a fix): its row is updated, and no key is
+    checked.
+    """
+
+    env: int
+    source: str
+    key: bytes
+    topic: str
+    headers: dict[str, str]
+    body: bytes
+    received_at: Millis
+    events: tuple[Event, ...] = ()
+    refusal: tuple[str, str] | None = None  # (EventState.IGNORED or REJECTED, reason)
+    event_id: int | None = None
+
+
+class Elapse(msgspec.Struct, frozen=True, kw_only=True, tag="elapse", gc=False):
+    """Let time take effect for one member and balance definition: post what is due, expire what ran out."""
+
+    env: int
+    member: int
+    definition: int
+
+
+class Once(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An Idempotency-Key: the first answer under it is the answer ever after, until `ends_at`.
+
+    `key` and `request` are digests: of the key with its route, and of what was asked.
+    """
+
+    key: bytes
+    request: bytes
+    ends_at: Millis
+
+
+class BeginTransaction(msgspec.Struct, frozen=True, kw_only=True, tag="begin_transaction", gc=False):
+    """Credit or debit a member: at once, or in two phases.
+
+    Pending, a credit waits in `pending` and a debit holds its points in `reserved`, until it is completed, cancelled,
+    or past its `deadline`. `points_end_at` is when credited points end; None: as the program says. Amounts are in the
+    definition's smallest units. The caller draws `id`, so that the stored command makes the same transaction again.
+    """
+
+    env: int
+    id: int
+    member: int
+    definition: int
+    kind: str  # credit | debit
+    amount: int
+    complete: bool
+    occurred_at: Millis
+    received_at: Millis
+    deadline: Millis | None = None
+    points_end_at: Millis | None = None
+    reason: str | None = None
+    metadata: dict[str, str] = {}
+    once: Once | None = None
+
+
+class EndTransaction(msgspec.Struct, frozen=True, kw_only=True, tag="end_transaction", gc=False):
+    """Complete or cancel a pending transaction. Of two that come at once exactly one wins; the other is refused."""
+
+    env: int
+    transaction: int
+    member: int
+    definition: int
+    state: str  # completed | cancelled
+    received_at: Millis
+    reason: str | None = None
+    once: Once | None = None
+
+
+TransactionCommand = BeginTransaction | EndTransaction
+
+Command = RecordEvent | Elapse | BeginTransaction | EndTransaction
+
+
+class EventState(StrEnum):
+    """What became of a stored event."""
+
+    APPLIED = "applied"  #: its facts are in the book
+    PARKED = "parked"  #: its facts are kept and wait for something; the reason says for what
+    IGNORED = "ignored"  #: nothing to do with points
+    REJECTED = "rejected"  #: authentic but not understood; kept whole, to be replayed after a fix
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """The durable answer to a command.
+
+    For a `RecordEvent`: the id under which it is stored, its state, the reason if it is not simply applied, and
+    whether it had been stored before (then nothing happened, and id and state are the first one's).
+    For a command about a transaction: `row`, the transaction as it then was, column by column.
+    For a command that the book refused, or that met an unavailable database: `error` is the error's code, `reason` a
+    sentence, and `figures` what it depends on, in smallest units.
+    """
+
+    event: int | None = None
+    state: str | None = None
+    reason: str | None = None
+    duplicate: bool = False
+    error: str | None = None
+    row: dict[str, str | int | None] | None = None
+    figures: dict[str, int] | None = None

@@ -1,0 +1,96 @@
+"""Every error the adapter raises on purpose.
+
+    AdapterError
+    ├── ConfigurationError        settings or an apply file that cannot be used
+    ├── SignatureInvalid          a request that is not from whom it says
+    ├── Ignored                   an authentic webhook that has nothing to do with points
+    ├── Rejected                  an authentic webhook that cannot be understood
+    ├── Refused                   a command that the book's rules forbid
+    │   ├── NotFound
+    │   └── Conflict
+    └── Unavailable               nothing is wrong with the request; ask again (retryable)
+        ├── Busy                  the door's queue is full
+        └── DatabaseUnavailable   locked, gone or full
+
+Each has a stable `code`. What a code means over HTTP is decided in `web/errors.py` and nowhere else.
+"""
+
+from __future__ import annotations
+
+
+class AdapterError(Exception):
+    """Something went wrong that has a name."""
+
+    code = "error"
+    retryable = False
+
+    def __init__(self, message: str = "", *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+        self.field = field
+        if code is not None:
+            self.code = code
+
+    @property
+    def message(self) -> str:
+        return str(self.args[0])
+
+
+class ConfigurationError(AdapterError):
+    """The settings cannot be used."""
+
+    code = "configuration_invalid"
+
+
+class SignatureInvalid(AdapterError):
+    """The signature does not match, is missing, malformed or too old."""
+
+    code = "signature_invalid"
+
+
+class Ignored(AdapterError):
+    """A kind of webhook that has nothing to do with points."""
+
+    code = "ignored"
+
+
+class Rejected(AdapterError):
+    """The webhook is authentic, but it cannot be understood."""
+
+    code = "rejected"
+
+
+class Refused(AdapterError):
+    """The book's rules do not allow this."""
+
+    code = "refused"
+
+
+class NotFound(Refused):
+    """There is no such thing here."""
+
+    code = "not_found"
+
+
+class Conflict(Refused):
+    """A contradiction to what is already there."""
+
+    code = "conflict"
+
+
+class Unavailable(AdapterError):
+    """The service cannot answer now; ask again."""
+
+    code = "unavailable"
+    retryable = True
+
+
+class Busy(Unavailable):
+    """More is waiting than can be taken in."""
+
+    code = "busy"
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database is locked, gone or full."""
+
+    code = "database_unavailable"

@@ -1,0 +1,37 @@
+"""The outbound vocabulary: what subscribers hear.
+
+A message's body is rendered once, in the commit that caused it, and its bytes never change after that: every
+retry and every replay sends the same bytes under the same `webhook-id`.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from adapter.clock import Millis, iso
+
+
+class MessageType(StrEnum):
+    """The dotted names of what goes out."""
+
+    BALANCE_UPDATED = "balance.updated"  #: one per member, definition and command that moved points
+    TRANSACTION_PENDING = "transaction.pending"
+    TRANSACTION_COMPLETED = "transaction.completed"
+    TRANSACTION_CANCELLED = "transaction.cancelled"
+    TRANSACTION_EXPIRED = "transaction.expired"  #: nobody completed it before its deadline
+    POINTS_EXPIRED = "points.expired"
+    MEMBER_CREATED = "member.created"
+    MEMBER_UPDATED = "member.updated"
+    MEMBER_DELETED = "member.deleted"
+    ENDPOINT_DISABLED = (
+        "endpoint.disabled"  #: an endpoint failed for so long that we stopped; says which and why
+    )
+    ENDPOINT_TEST = "endpoint.test"  #: asked for by hand, sent to one endpoint only
+
+
+def render(message_type: str, at: Millis, data: dict[str, Any]) -> bytes:
+    """Return the frozen bytes: `{"type": …, "timestamp": …, "data": …}`."""
+    return orjson.dumps({"type": message_type, "timestamp": iso(at), "data": data})

