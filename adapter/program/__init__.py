@@ -1,0 +1,1 @@
+"""What a program says: data, and the pure rules that read it."""

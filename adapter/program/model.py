@@ -1,0 +1,231 @@
+"""A loyalty program as data: what an operator writes in the apply file, checked.
+
+Rates and money are `Decimal` (written as strings, so that no float ever gets near a point). An unknown key is an
+error that names it. A published version is never edited: a change is a new version, and an order keeps the version
+it was placed under.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from adapter.program.moments import Moment, closing, opening
+from adapter.program.worth import EXPONENTS
+
+if TYPE_CHECKING:
+    from adapter.events import Line
+
+Rate = Annotated[Decimal, Field(ge=0, max_digits=18)]
+Money = Annotated[Decimal, Field(ge=0, max_digits=18)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+AwardOn = Literal["order.placed", "payment.completed", "order.shipped"]
+
+
+class Part(BaseModel):
+    """A part of a program: frozen, and strict about unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BalanceDefinition(Part):
+    """A unit that a program keeps: points without decimals, or cashback with two."""
+
+    name: Name = "points"
+    unit: str = "points"
+    decimals: Annotated[int, Field(ge=0, le=4)] = 0
+
+
+class Selection(Part):
+    """Lines of an order: those with one of these SKUs, products or categories (where shops send tags, tags too)."""
+
+    skus: tuple[str, ...] = ()
+    products: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+
+    @property
+    def empty(self) -> bool:
+        return not (self.skus or self.products or self.categories)
+
+    def has(self, line: Line) -> bool:
+        """Return whether a line is one of them."""
+        return (
+            line.sku in self.skus
+            or line.product in self.products
+            or any(category in self.categories for category in line.categories)
+        )
+
+
+class Exclusions(Selection):
+    """Lines that earn nothing. Lines that sell gift cards earn nothing unless `gift_cards` is false."""
+
+    gift_cards: bool = True
+
+
+class Rule(Part):
+    """One way to earn: (basis * rate + bonus + per_item * quantity) * multiplier * the tier's multiplier.
+
+    Its basis are the lines that count and that it selects. Points are whole units of the balance definition here.
+    """
+
+    name: Name
+    rate: Rate = Decimal(0)  # points for 1.00 of the order's currency
+    rates: dict[Currency, Rate] = Field(default_factory=dict)  # by currency; one that is not here gets none
+    bonus: Annotated[int, Field(ge=0, le=10**12)] = 0  # points for the order, once
+    per_item: Rate = Decimal(0)  # points for each unit of its lines
+    multiplier: Rate = Decimal(1)
+    tier_multipliers: dict[Name, Rate] = Field(default_factory=dict)  # by the member's tier; any other: 1
+    only: Selection = Selection()  # its lines; nothing selected: all that count
+    exclude: Selection = Selection()  # lines that it leaves out, besides those that never count
+    currencies: tuple[Currency, ...] = ()  # only orders in one of these; none named: all
+    minimum: Money = Decimal(0)  # a basis of its own below this gives nothing
+    cap: Annotated[int, Field(ge=0)] | None = None  # most points that it gives for one order
+    starts: Moment | None = None  # orders placed from then on; a date is its first moment
+    ends: Moment | None = None  # orders placed before then; a date is included to its last moment
+
+    def rate_for(self, currency: str) -> Decimal:
+        """Return the points for 1.00 of this currency."""
+        return self.rates.get(currency, Decimal(0)) if self.rates else self.rate
+
+    @property
+    def selects(self) -> bool:
+        """Return whether its lines may be fewer than all that count."""
+        return not (self.only.empty and self.exclude.empty)
+
+    def takes(self, line: Line) -> bool:
+        """Return whether a line that counts is one of its lines."""
+        return (self.only.empty or self.only.has(line)) and not self.exclude.has(line)
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Self:
+        if not (self.rate or any(self.rates.values()) or self.bonus or self.per_item):
+            raise ValueError("it gives nothing; say its rate, rates, bonus or per_item")
+        if self.starts and self.ends and opening(self.starts, "UTC") >= closing(self.ends, "UTC"):
+            raise ValueError("it ends before it starts")
+        return self
+
+
+ONLY_RULE = "base"
+"""What the rule of the short form is called."""
+
+
+class Earning(Part):
+    """How an order becomes points: by its rules, rounded once, within the minimum and the cap of an order.
+
+    The short form (`rate`, `rates`, `multiplier`, `tier_multipliers`) is one rule for everything that counts.
+    """
+
+    rate: Rate = Decimal(0)  # points for 1.00 of the order's currency
+    rates: dict[Currency, Rate] = Field(default_factory=dict)  # by currency; one that is not here gets none
+    multiplier: Rate = Decimal(1)
+    tier_multipliers: dict[Name, Rate] = Field(default_factory=dict)
+    rules: Annotated[tuple[Rule, ...], Field(max_length=100)] = ()
+    combine: Literal["sum", "best"] = "sum"  # rules add up, or only the one that gives most counts
+    rounding: Literal["down", "half_up", "up"] = "down"  # of what the rules give together
+    minimum: Money = Decimal(0)  # a basis below this earns nothing
+    cap: Annotated[int, Field(ge=0)] | None = None  # most points that one order can earn
+    exclude: Exclusions = Exclusions()
+    include_tax: bool = False
+    include_shipping: bool = False
+    award_on: AwardOn = "order.shipped"
+    hold_days: Annotated[int, Field(ge=0, le=3650)] = 0
+    partial_shipments: Literal["last", "pro_rata"] = "last"
+
+    @cached_property
+    def in_force(self) -> tuple[Rule, ...]:
+        """Return the rules; the short form is one."""
+        return self.rules or (
+            Rule.model_construct(
+                name=ONLY_RULE,
+                rate=self.rate,
+                rates=self.rates,
+                multiplier=self.multiplier,
+                tier_multipliers=self.tier_multipliers,
+            ),
+        )
+
+    @model_validator(mode="after")
+    def _has_one_form(self) -> Self:
+        if self.rules and (self.rate or self.rates or self.multiplier != 1 or self.tier_multipliers):
+            raise ValueError(
+                "write rate, rates, multiplier and tier_multipliers into a rule where there are rules"
+            )
+        names = [rule.name for rule in self.rules]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two rules are called {twice[0]!r}; an award names the rules that gave it")
+        return self
+
+
+class Expiry(Part):
+    """When credited points end: this long after they became available. Neither given: never."""
+
+    months: Annotated[int, Field(ge=1, le=1200)] | None = None
+    days: Annotated[int, Field(ge=1, le=36500)] | None = None
+
+
+class Clawback(Part):
+    """What happens to a clawback that the balance cannot cover: it is owed, or waived."""
+
+    shortfall: Literal["owed", "waived"] = "owed"
+
+
+class Members(Part):
+    """Who becomes a member."""
+
+    auto_enrol: bool = True  # a customer id seen for the first time becomes a member
+    match_email: bool = False  # the same e-mail address in two shops is one member; guests are found by it
+
+
+class Redeeming(Part):
+    """What points are worth when they are spent."""
+
+    burn_rate: Rate = Decimal("0.01")  # money for 1 point
+    increment: Money = Decimal(0)
+    minimum: Money = Decimal(0)
+
+
+class Reward(Part):
+    """Something in the catalogue."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    kind: Literal["discount", "item", "credit"]
+    cost: Annotated[int, Field(gt=0)]
+    value: Money | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    title: str | None = None
+
+
+class Program(Part):
+    """One loyalty program."""
+
+    name: Name
+    state: Literal["published", "paused"] = "published"
+    processing_mode: Literal["realtime", "batch"] = "realtime"
+    batch_interval_s: Annotated[int, Field(ge=1, le=86_400)] = (
+        300  # batch mode: points post at these boundaries
+    )
+    timezone: str = "UTC"
+    balance_definitions: tuple[BalanceDefinition, ...] = (BalanceDefinition(),)
+    earning: Earning = Earning()
+    expiry: Expiry = Expiry()
+    clawback: Clawback = Clawback()
+    members: Members = Members()
+    redeeming: Redeeming = Redeeming()
+    rewards: tuple[Reward, ...] = ()
+    point_value: Money | None = (
+        None  # money for one unit of its first balance definition, for the liability report
+    )
+    currency: Currency | None = None  # of `point_value`
+
+    @model_validator(mode="after")
+    def _has_both_or_neither(self) -> Self:
+        if (self.point_value is None) != (self.currency is None):
+            raise ValueError("give point_value and currency together: one says nothing without the other")
+        if self.currency is not None and self.currency not in EXPONENTS:
+            raise ValueError(f"currency: {self.currency} is not a currency of ISO 4217")
+        return self
