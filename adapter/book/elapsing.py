@@ -1,0 +1,77 @@
+"""What time alone causes for one member: points whose wait is over are posted, points whose time is over expire.
+
+The sweep asks for it, but nothing depends on the sweep being on time: every decision and every read compares with the
+clock itself. An order's points are settled again rather than moved, so that the clock and the events can never disagree.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.book.orders import target_of
+from adapter.book.phases import give_back
+from adapter.book.posting import expire_lots, finish, settle_into
+from adapter.book.recording import describe, setting_of
+from adapter.book.transfers import Cause
+
+if TYPE_CHECKING:
+    from adapter.book.state import Lot, Order
+    from adapter.book.transfers import Change
+    from adapter.book.working import BalanceKey, WorkingSet
+    from adapter.commands import Elapse
+
+
+def elapse(work: WorkingSet, command: Elapse) -> None:
+    """Let time take effect; does nothing when nothing is due."""
+    key = (command.env, command.member, command.definition)
+    if work.balances.get(key) is None:
+        return
+    change = work.change(key, Cause("time.elapsed", work.now))
+    let_time_pass(work, change)
+    finish(work, change)
+    plan_next(work, key)
+    work.balances.mark(key)
+
+
+def let_time_pass(work: WorkingSet, change: Change) -> None:
+    """Do, as a part of a change, all that is due for its balance by now; a second time there is nothing to do."""
+    key = change.balance.key
+    for transaction in work.over.pop(key, ()):
+        parts = work.set_aside[transaction.id]
+        give_back(change, transaction, parts, "expired")
+        work.transactions.put(transaction.id, transaction)
+        work.told.add(transaction.id)
+        work.keep_lots(change, [lot for lot, _ in parts])
+    due = work.due.pop(key, [])
+    for lot in due:
+        order = _order_of(work, lot)
+        if (
+            order is not None
+            and lot.pending
+            and lot.available_at is not None
+            and lot.available_at <= work.now
+        ):
+            setting = setting_of(work, order, None)
+            target = target_of(order.facts, setting, work.now)
+            settle_into(work, change, order, target, setting)
+            describe(order, target, setting)
+            work.orders.mark(order.key)
+    expire_lots(work, change, due)
+
+
+def plan_next(work: WorkingSet, key: BalanceKey) -> None:
+    """Note on the balance when time will next change something: `later` has what the batch did not load."""
+    lots = [lot.due_at for lot in work.kept.get(key, {}).values()]
+    pending = [one.expires_at for one in work.deadlines.get(key, {}).values() if one.state == "pending"]
+    dues = [at for at in (work.later.get(key), *lots, *pending) if at is not None]
+    balance = work.balance(key)
+    if balance.next_due_at != min(dues, default=None):
+        balance.next_due_at = min(dues, default=None)
+        work.balances.mark(key)
+
+
+def _order_of(work: WorkingSet, lot: Lot) -> Order | None:
+    if lot.order_source is None or lot.order_ref is None:
+        return None
+    order = work.orders.get((lot.env, lot.order_source, lot.order_ref))
+    return order if order is not None and order.lot == lot.id else None

@@ -1,0 +1,126 @@
+"""What subscribers are told of a change: rendered here, in the batch that commits it, and frozen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapter import ids
+from adapter.book.working import Member, Message, Person, WorkingSet
+from adapter.clock import iso
+from adapter.messages import MessageType, render
+from adapter.points import points
+
+if TYPE_CHECKING:
+    from adapter.book.state import Balance, Transaction
+    from adapter.book.transfers import Change
+    from adapter.catalog import Definition
+
+
+def tell_balance(work: WorkingSet, change: Change) -> None:
+    """Queue the `balance.updated` of a change: one for all of its transfers."""
+    balance = change.balance
+    definition = work.catalog.definitions[balance.env, balance.definition]
+    decimals = definition.decimals
+    data = _whose(work, balance, definition) | {
+        "sequence": balance.sequence,
+        "chain_head": balance.head.hex(),
+        "cause": _cause(change),
+        "changes": {account: points(amount, decimals) for account, amount in change.deltas().items()},
+        "balances": balances_view(balance, decimals),
+    }
+    _queue(work, MessageType.BALANCE_UPDATED, data, balance.key, sequence=balance.sequence)
+
+
+def tell_transaction(work: WorkingSet, transaction: Transaction) -> None:
+    """Queue `transaction.pending`, `.completed` or `.cancelled`, as it stands now."""
+    if not wanted(work, transaction.env, f"transaction.{transaction.state}"):
+        return
+    definition = work.catalog.definitions[transaction.env, transaction.definition]
+    key = (transaction.env, transaction.member, transaction.definition)
+    data = _whose(work, work.balance(key), definition) | {
+        "transaction": ids.show("txn", transaction.id),
+        "kind": transaction.kind,
+        "state": transaction.state,
+        "amount": points(transaction.amount, definition.decimals),
+        "source": transaction.order_source,
+        "order": transaction.order_ref,
+        "occurred_at": iso(transaction.occurred_at),
+    }
+    _queue(work, f"transaction.{transaction.state}", data, key)
+
+
+def tell_expired(work: WorkingSet, change: Change, amount: int) -> None:
+    """Queue `points.expired`: how many points of a member ran out at once."""
+    balance = change.balance
+    if not wanted(work, balance.env, MessageType.POINTS_EXPIRED):
+        return
+    definition = work.catalog.definitions[balance.env, balance.definition]
+    data = _whose(work, balance, definition) | {"amount": points(amount, definition.decimals)}
+    _queue(work, MessageType.POINTS_EXPIRED, data, balance.key)
+
+
+def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Person | None) -> None:
+    """Queue `member.created`, `.updated` or `.deleted`. Nothing personal is told but the address and name."""
+    if not wanted(work, member.env, kind):
+        return
+    data: dict[str, Any] = {
+        "member": ids.show("mem", member.id),
+        "source_ids": sorted(work.source_ids.get((member.env, member.id), ())),
+        "state": member.state,
+        "email": person.email if person else None,
+        "name": person.name if person else None,
+    }
+    body = render(kind, work.now, data)
+    work.messages.append(Message(member.env, work.new_id(), kind, member.id, None, None, work.now, body))
+
+
+def balances_view(balance: Balance, decimals: int) -> dict[str, int | str]:
+    """Return the balances as they are shown everywhere: `posted = available + reserved`, `total = posted + pending`."""
+    posted = balance.available + balance.reserved
+    shown = {
+        "total": posted + balance.pending,
+        "posted": posted,
+        "available": balance.available,
+        "pending": balance.pending,
+        "reserved": balance.reserved,
+        "owed": balance.owed,
+    }
+    return {name: points(amount, decimals) for name, amount in shown.items()}
+
+
+def _whose(work: WorkingSet, balance: Balance, definition: Definition) -> dict[str, Any]:
+    return {
+        "member": ids.show("mem", balance.member),
+        "source_ids": sorted(work.source_ids.get((balance.env, balance.member), ())),
+        "program": definition.program,
+        "balance_definition": definition.name,
+    }
+
+
+def _cause(change: Change) -> dict[str, Any]:
+    cause = change.cause
+    return {
+        "kind": cause.kind,
+        "event": None if cause.event is None else ids.show("evt", cause.event),
+        "source": cause.source or (change.order[0] if change.order else None),
+        "order": change.order[1] if change.order else None,
+        "transaction": None if change.transaction is None else ids.show("txn", change.transaction),
+    }
+
+
+def wanted(work: WorkingSet, env: int, kind: str) -> bool:
+    """Return whether some endpoint asks for this type. Balances are told in any case: they witness the ledger."""
+    return any(endpoint.wants(kind) for endpoint in work.catalog.endpoints_of.get(env, ()))
+
+
+def _queue(
+    work: WorkingSet,
+    kind: str,
+    data: dict[str, Any],
+    key: tuple[int, int, int],
+    *,
+    sequence: int | None = None,
+) -> None:
+    env, member, definition = key
+    body = render(kind, work.now, data)
+    work.messages.append(Message(env, work.new_id(), kind, member, definition, sequence, work.now, body))

@@ -1,0 +1,56 @@
+"""The second phase: what was set aside for a pending transaction is used, or goes back where it came from.
+
+A pending credit waits in `pending`, in a lot of its own. A pending debit holds points in `reserved`, in the lots they
+came from: they can still be used after their lot's expiry, and expire at once when they are released after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from adapter.book.lots import land, release
+from adapter.book.state import Account, Lot, Transaction
+from adapter.book.transfers import Change, move
+
+if TYPE_CHECKING:
+    from adapter.clock import Millis
+
+Parts = Sequence[tuple[Lot, int]]
+"""Which lots a transaction's points are in, and how many of them in each."""
+
+
+def set_aside(change: Change, transaction: Transaction, parts: Parts) -> None:
+    """Begin the first of two phases: credit to `pending`, or hold."""
+    credit = transaction.kind == "credit"
+    route = (Account.ISSUED, Account.PENDING) if credit else (Account.AVAILABLE, Account.RESERVED)
+    move(change, route, parts, kind="earn" if credit else "hold", transaction=transaction.id)
+    transaction.sequence = change.balance.sequence
+
+
+def use(change: Change, transaction: Transaction, parts: Parts) -> None:
+    """Complete it: credited points become available, held points are spent."""
+    if transaction.kind == "credit":
+        for lot, amount in parts:
+            land(change, lot, amount, origin=Account.PENDING, transaction=transaction.id)
+    else:
+        route = (Account.RESERVED, Account.REDEEMED)
+        move(change, route, parts, kind="redeem", transaction=transaction.id)
+    _end(transaction, "completed", change.now)
+    transaction.completed_at = change.now
+
+
+def give_back(change: Change, transaction: Transaction, parts: Parts, state: str) -> None:
+    """Cancel it, or let it expire: a credit is taken back, a hold released."""
+    if transaction.kind == "credit":
+        route = (Account.PENDING, Account.REVOKED)
+        move(change, route, parts, kind="cancel", transaction=transaction.id)
+    else:
+        release(change, parts, transaction=transaction.id)
+    _end(transaction, state, change.now)
+    if state == "cancelled":
+        transaction.cancelled_at = change.now
+
+
+def _end(transaction: Transaction, state: str, now: Millis) -> None:
+    transaction.state, transaction.updated_at = state, now

@@ -1,0 +1,92 @@
+"""Post a target to a member's balance, and tell of it: what an order's events and the passing of time have in common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.book.lots import expire
+from adapter.book.news import tell_balance, tell_expired, tell_transaction
+from adapter.book.settle import Settlement, settle
+from adapter.book.state import Lot, Order, Transaction
+
+if TYPE_CHECKING:
+    from adapter.book.orders import Setting, Target
+    from adapter.book.transfers import Cause, Change
+    from adapter.book.working import WorkingSet
+
+
+def post_order(
+    work: WorkingSet,
+    order: Order,
+    member: int,
+    target: Target,
+    *,
+    setting: Setting,
+    cause: Cause,
+) -> None:
+    """Bring the member's balance to what the order's target says, in one change with one message."""
+    if not target.retained and not order.held and order.lot is None:
+        return
+    assert order.definition is not None
+    change = work.change((order.env, member, order.definition), cause)
+    settle_into(work, change, order, target, setting)
+    finish(work, change)
+
+
+def settle_into(work: WorkingSet, change: Change, order: Order, target: Target, setting: Setting) -> None:
+    """Settle one order as a part of a change."""
+    lot = _lot_of(work, change, order, target)
+    others = work.other_lots(change.balance.key)
+    earned = change.balance.earned
+    settlement = Settlement(
+        change,
+        order,
+        lot,
+        setting.program.clawback.shortfall == "waived",
+        others,
+        work.new_id,
+        _transactions_of(work, order),
+    )
+    settle(settlement, target)
+    order.lot = lot.id
+    if change.balance.earned != earned:  # even where all was waived, and nothing moved
+        work.balances.mark(change.balance.key)
+    for number in settlement.touched:
+        work.transactions.put(number, settlement.transactions[number])
+    work.keep_lots(change, [lot, *(others or ())])
+    work.told.update(settlement.touched)
+
+
+def _lot_of(work: WorkingSet, change: Change, order: Order, target: Target) -> Lot:
+    balance = change.balance
+    known = None if order.lot is None else work.lots.get((*balance.key, order.lot))
+    return known or Lot(*balance.key, work.new_id(), order.source, order.ref, target.earned_at)
+
+
+def _transactions_of(work: WorkingSet, order: Order) -> dict[int, Transaction]:
+    known = None if order.award_transaction is None else work.transactions.get(order.award_transaction)
+    return {} if known is None else {known.id: known}
+
+
+def expire_lots(work: WorkingSet, change: Change, lots: list[Lot]) -> None:
+    """Let lots run out whose time is over."""
+    for lot in lots:
+        expire(change, lot)
+    work.keep_lots(change, lots)
+
+
+def finish(work: WorkingSet, change: Change) -> None:
+    """Close a change: mark its balance, and tell subscribers of everything in it."""
+    if not change.transfers:
+        return
+    work.balances.mark(change.balance.key)
+    work.changes.append(change)
+    tell_balance(work, change)
+    for number in sorted(work.told):
+        transaction = work.transactions.get(number)
+        if transaction is not None:
+            tell_transaction(work, transaction)
+    work.told.clear()
+    expired = sum(transfer.amount for transfer in change.transfers if transfer.kind == "expire")
+    if expired:
+        tell_expired(work, change, expired)

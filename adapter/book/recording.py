@@ -1,0 +1,231 @@
+"""Take a webhook's events into the book: merge the facts, find the member, settle the order.
+
+Everything about one webhook happens in three passes. Facts and people first, because they are only known then; then
+each order's target; then what moves. Nothing has moved while something can still be refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.book.facts import merge, weightiest
+from adapter.book.orders import (
+    Setting,
+    Target,
+    customer_of,
+    name_of,
+    placed_at,
+    refund_elsewhere,
+    target_of,
+    totals_of,
+)
+from adapter.book.parts import dump_parts
+from adapter.book.people import apply_customer, claimant_of, find_member, learn
+from adapter.book.posting import post_order
+from adapter.book.state import Order, OrderState
+from adapter.book.transfers import Cause
+from adapter.book.working import StoredEvent, WorkingSet
+from adapter.commands import EventState, RecordEvent
+from adapter.events import Customer
+from adapter.program.reasons import Reason
+
+if TYPE_CHECKING:
+    from adapter.catalog import Source
+    from adapter.events import Event
+
+
+def record_event(work: WorkingSet, command: RecordEvent, event_id: int) -> StoredEvent:
+    """Decide one webhook. Raises `NeedsLots` before anything moved where a clawback must see more lots."""
+    if command.refusal is not None:
+        state, reason = command.refusal
+        return StoredEvent(event_id, state, reason, "", None, None, command.received_at)
+    source = work.catalog.sources[command.source]
+    about = [event for event in command.events if event.order is None]
+    verdicts = [_customer_event(work, source, event, event_id) for event in about]
+    grouped: dict[str, list[Event]] = {}
+    for event in command.events:
+        if event.order is not None:
+            grouped.setdefault(event.order, []).append(event)
+    verdicts += [_order_events(work, source, ref, events, event_id) for ref, events in grouped.items()]
+    return _stored(command, event_id, verdicts)
+
+
+Verdict = tuple[Order | None, int | None, Reason | None]
+"""An order or none, a member or none, and why it waits if it does."""
+
+
+def _stored(command: RecordEvent, event_id: int, verdicts: list[Verdict]) -> StoredEvent:
+    order = next((order for order, _, _ in verdicts if order is not None), None)
+    member = next((member for _, member, _ in verdicts if member is not None), None)
+    reason = next((reason for _, _, reason in verdicts if reason is not None), None)
+    types = " ".join(dict.fromkeys(event.type.value for event in command.events))
+    return StoredEvent(
+        event_id,
+        EventState.PARKED if reason else EventState.APPLIED,
+        reason,
+        types,
+        (order.source, order.ref) if order else None,
+        member,
+        weightiest(list(command.events)).occurred_at,
+    )
+
+
+def _customer_event(work: WorkingSet, source: Source, event: Event, event_id: int) -> Verdict:
+    found = apply_customer(work, source, event)
+    if isinstance(found, Reason):
+        return None, None, found
+    if found is not None:
+        _claim(work, source, event, Cause(event.type.value, event.occurred_at, event_id, source.name))
+    return None, found, None
+
+
+def _claim(work: WorkingSet, source: Source, event: Event, cause: Cause) -> None:
+    """Give guests' parked orders to the member that their address turned out to be."""
+    customer = event.customer or Customer()
+    member = claimant_of(work, source, customer)
+    for key in [] if member is None else work.guests.pop((source.env, customer.email or ""), []):
+        order = work.orders.get(key)
+        if (
+            member is not None
+            and order is not None
+            and order.member is None
+            and order.email == customer.email
+        ):
+            _settle_order(work, order, member, cause)
+
+
+def _order_events(work: WorkingSet, source: Source, ref: str, events: list[Event], event_id: int) -> Verdict:
+    key = (source.env, source.orders_of, ref)
+    order = work.orders.get(key) or Order(*key, program=_program_of(work, source), created_at=work.now)
+    before = customer_of(order.facts, order.source)
+    told = []
+    facts = order.facts
+    for event in events:
+        merged = merge(facts, source.name, event)
+        if merged is not facts:
+            told.append(event)
+        facts = merged
+    order.facts = facts
+    work.orders.put(key, order)
+    main = weightiest(told or events)
+    cause = Cause(main.type.value, main.occurred_at, event_id, source.name)
+    found = _member_of(work, source, order, events, moved=customer_of(facts, order.source) != before)
+    target = _settle_order(work, order, found, cause)
+    for event in events if source.name == order.source else ():
+        _claim(work, source, event, cause)
+    return order, order.member, _waits(order, target, events)
+
+
+def _program_of(work: WorkingSet, source: Source) -> str:
+    owner = work.catalog.sources.get(source.orders_of, source)
+    return owner.program
+
+
+def _member_of(
+    work: WorkingSet,
+    source: Source,
+    order: Order,
+    events: list[Event],
+    *,
+    moved: bool,
+) -> int | Reason:
+    """Return whose order it is. One that has its member keeps it, unless the shop now names somebody else."""
+    customer = customer_of(order.facts, order.source)
+    owner = work.catalog.sources.get(order.source, source)
+    # Of a guest the facts have the address, and teach nothing: what an older guest wrote is somebody else's.
+    named = [
+        event
+        for event in (events if source.name == order.source and customer.id is not None else ())
+        if event.customer is not None and event.customer.id == customer.id
+    ]
+    if named:
+        customer = max(named, key=lambda event: event.version).customer or customer
+    found: int | Reason = order.member if order.member is not None else Reason.UNKNOWN_MEMBER
+    if order.member is None or moved:
+        found = find_member(work, owner, order.source, customer)
+    if isinstance(found, int):
+        for event in named:
+            learn(work, order.env, found, event.customer or customer, event.version)
+    return found
+
+
+def _waits(order: Order, target: Target, events: list[Event]) -> Reason | None:
+    if target.parked:
+        return target.reason
+    totals = totals_of(order.facts, order.source)
+    if totals is not None and refund_elsewhere(order.facts, totals):
+        strange = any(
+            e.refund is not None and e.refund.currency not in (None, totals.currency) for e in events
+        )
+        return Reason.REFUND_CURRENCY if strange else None
+    return None
+
+
+def _settle_order(work: WorkingSet, order: Order, found: int | Reason, cause: Cause) -> Target:
+    """Find the target and move what it asks for; the order's row is brought up to date."""
+    settled_before = order.program_version is not None
+    waited = settled_before and order.state in (OrderState.WAITING, OrderState.PARKED)
+    if order.member not in (None, found):
+        _hand_over(work, order, cause)
+    setting = setting_of(work, order, None if isinstance(found, int) else found)
+    target = target_of(order.facts, setting, work.now)
+    if isinstance(found, int):
+        post_order(work, order, found, target, setting=setting, cause=cause)
+        order.member, order.email = found, None
+    else:
+        order.member, order.email = None, customer_of(order.facts, order.source).email
+        if order.email:
+            work.guests.setdefault((order.env, order.email), []).append(order.key)
+    describe(order, target, setting)
+    if waited and not target.parked:
+        work.unparked[order.key] = order.member
+    work.orders.mark(order.key)
+    return target
+
+
+def _hand_over(work: WorkingSet, order: Order, cause: Cause) -> None:
+    """Take everything back from the member that the order turned out not to be of."""
+    setting = setting_of(work, order, Reason.UNKNOWN_MEMBER)
+    assert order.member is not None
+    nothing = target_of(order.facts, setting, work.now)
+    post_order(work, order, order.member, nothing, setting=setting, cause=cause)
+    order.credited = order.taken = 0
+    order.lot = order.award_transaction = None
+
+
+def setting_of(work: WorkingSet, order: Order, known: Reason | None) -> Setting:
+    """Return what the order's target depends on besides its facts: the program as it was when it was placed."""
+    totals = totals_of(order.facts, order.source)
+    at = placed_at(order.facts) or (totals.version if totals else work.now)
+    version = work.catalog.version_at(order.env, order.program, at)
+    definition = work.catalog.definition_of(order.env, order.program)
+    order.program_version, order.definition, order.placed_at = (
+        version.version,
+        definition.id,
+        at if totals else None,
+    )
+    live = work.catalog.environments[order.env].live
+    return Setting(order.source, version.program, definition.decimals, live, known)
+
+
+def describe(order: Order, target: Target, setting: Setting) -> None:
+    """Write on the order's row what the target says, for lists and for "why no points?"."""
+    totals = totals_of(order.facts, order.source)
+    order.name = name_of(order.facts, setting.owner)
+    order.award, order.retained, order.reason = target.award, target.retained, target.reason
+    order.parts = dump_parts(target.parts)
+    order.basis = None if target.basis is None else f"{target.basis.normalize():f}"
+    order.currency = totals.currency if totals else None
+    order.state = _state(target)
+
+
+def _state(target: Target) -> OrderState:
+    if target.reason is Reason.TOTALS_UNKNOWN:
+        return OrderState.WAITING
+    if target.parked:
+        return OrderState.PARKED
+    if target.reason is Reason.CANCELLED:
+        return OrderState.CANCELLED
+    if target.pending:
+        return OrderState.PLACED
+    return OrderState.POSTED if target.posted else OrderState.NOTHING

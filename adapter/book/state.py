@@ -1,0 +1,212 @@
+"""The rows that a decision works on, as plain objects. The engine loads them, decisions change them, the engine writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from adapter.book.facts import NO_FACTS, Facts
+
+if TYPE_CHECKING:
+    from adapter.clock import Millis
+
+GENESIS = bytes(32)
+"""The head of a chain that has no transfer yet."""
+
+
+class Account(StrEnum):
+    """Where points can be. The first four are a member's, the rest the program's."""
+
+    PENDING = "pending"  #: earned, not yet usable
+    AVAILABLE = "available"  #: can be spent now
+    RESERVED = "reserved"  #: under a hold
+    OWED = (
+        "owed"  #: taken back although there was nothing to take; kept from the other side, see transfers.py
+    )
+    ISSUED = "issued"
+    REDEEMED = "redeemed"
+    EXPIRED = "expired"
+    REVOKED = "revoked"
+    ADJUSTED = "adjusted"
+
+
+MEMBER_ACCOUNTS = (Account.PENDING, Account.AVAILABLE, Account.RESERVED, Account.OWED)
+
+
+class OrderState(StrEnum):
+    """Where an order stands, for lists and filters; the facts decide."""
+
+    WAITING = "waiting"  #: its totals are not known yet
+    PARKED = "parked"  #: its member is not known yet
+    PLACED = "placed"  #: its points are pending
+    POSTED = "posted"  #: its points are usable
+    NOTHING = "nothing"  #: it earns nothing; the reason says why
+    CANCELLED = "cancelled"
+
+
+@dataclass(slots=True)
+class Balance:
+    """One member's points of one definition. All amounts are in smallest units and never negative."""
+
+    env: int
+    member: int
+    definition: int
+    pending: int = 0
+    available: int = 0
+    reserved: int = 0
+    owed: int = 0
+    earned: int = 0
+    sequence: int = 0
+    head: bytes = GENESIS
+    next_due_at: Millis | None = None
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return (self.env, self.member, self.definition)
+
+
+@dataclass(slots=True)
+class Lot:
+    """Points credited together with one expiry."""
+
+    env: int
+    member: int
+    definition: int
+    id: int
+    order_source: str | None
+    order_ref: str | None
+    earned_at: Millis
+    pending: int = 0
+    available: int = 0
+    reserved: int = 0
+    expired: int = 0
+    due_amount: int = 0
+    available_at: Millis | None = None
+    expires_at: Millis | None = None
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        return (self.env, self.member, self.definition, self.id)
+
+    @property
+    def balance_key(self) -> tuple[int, int, int]:
+        return (self.env, self.member, self.definition)
+
+    @property
+    def due_at(self) -> Millis | None:
+        """Return the next instant at which time alone changes this lot."""
+        posts = self.available_at if self.pending and self.due_amount else None
+        ends = self.expires_at if self.available else None
+        return min((at for at in (posts, ends) if at is not None), default=None)
+
+    def live(self, now: Millis) -> bool:
+        """Return whether its points can still be used: expiry is half-open."""
+        return self.expires_at is None or now < self.expires_at
+
+
+@dataclass(slots=True)
+class Order:
+    """One order: its merged facts, and what the ledger holds for it."""
+
+    env: int
+    source: str
+    ref: str
+    program: str
+    created_at: Millis
+    facts: Facts = NO_FACTS
+    name: str | None = None
+    member: int | None = None
+    email: str | None = None
+    program_version: int | None = None
+    definition: int | None = None
+    state: str = OrderState.WAITING
+    reason: str | None = None
+    basis: str | None = None
+    currency: str | None = None
+    award: int = 0
+    retained: int = 0
+    credited: int = 0
+    taken: int = 0
+    lot: int | None = None
+    award_transaction: int | None = None
+    placed_at: Millis | None = None
+    parts: str | None = None  # JSON [[rule, points], …]; None: the only rule gave the whole award
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        return (self.env, self.source, self.ref)
+
+    @property
+    def held(self) -> int:
+        """Return what the ledger holds for it: issued, less what was taken back."""
+        return self.credited - self.taken
+
+
+@dataclass(slots=True)
+class Transaction:
+    """A credit or debit as the loyalty API shows it; it owns the transfers that name it."""
+
+    env: int
+    id: int
+    member: int
+    definition: int
+    kind: str  # credit | debit
+    state: str  # pending | completed | cancelled | expired
+    amount: int
+    order_source: str | None
+    order_ref: str | None
+    event: int | None
+    occurred_at: Millis
+    created_at: Millis
+    updated_at: Millis
+    reason: str | None = None
+    completed_at: Millis | None = None
+    cancelled_at: Millis | None = None
+    expires_at: Millis | None = None  # a pending one is over from this instant on
+    sequence: int | None = None  # of the change that set its points aside
+    metadata: str | None = None  # JSON
+
+    @property
+    def balance_key(self) -> tuple[int, int, int]:
+        return (self.env, self.member, self.definition)
+
+    def over(self, now: Millis) -> bool:
+        """Return whether it is pending past its deadline."""
+        return self.state == "pending" and self.expires_at is not None and self.expires_at <= now
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """An immutable movement of a positive amount between two accounts, sealed by its hash."""
+
+    env: int
+    member: int
+    definition: int
+    sequence: int
+    n: int
+    from_account: str
+    to_account: str
+    amount: int
+    kind: str
+    order_source: str | None
+    order_ref: str | None
+    transaction: int | None
+    event: int | None
+    occurred_at: Millis
+    posted_at: Millis
+    hash: bytes = field(default=GENESIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """Which lot gave or took how much of a transfer."""
+
+    env: int
+    member: int
+    definition: int
+    sequence: int
+    n: int
+    lot: int
+    amount: int
+    expires_at: Millis | None

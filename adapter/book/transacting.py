@@ -1,0 +1,186 @@
+"""Transactions of the API: credits and debits, in one phase or in two.
+
+Time passes first: what is due by now is posted, expired or released before anything is decided, so that no answer
+depends on when the sweep came by. What is refused moves nothing of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from adapter.book.elapsing import let_time_pass, plan_next
+from adapter.book.lots import land, take
+from adapter.book.orders import expires_at
+from adapter.book.phases import give_back, set_aside, use
+from adapter.book.posting import finish
+from adapter.book.settle import NeedsLots
+from adapter.book.state import Account, Lot, Transaction
+from adapter.book.transfers import Cause, move
+from adapter.commands import Outcome
+
+if TYPE_CHECKING:
+    from adapter.book.state import Balance
+    from adapter.book.transfers import Change
+    from adapter.book.working import WorkingSet
+    from adapter.commands import BeginTransaction, EndTransaction
+
+
+def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -> Outcome:
+    """Credit or debit a member. Raises `NeedsLots` where a debit must see lots that are not loaded."""
+    refusal = _member_refusal(work, command.env, command.member) or _program_refusal(work, command)
+    if refusal is not None:
+        return refusal
+    key = (command.env, command.member, command.definition)
+    cause = Cause(f"transaction.{command.kind}", command.occurred_at, event)
+    change = work.change(key, cause)
+    let_time_pass(work, change)
+    transaction = _new(work, command, event)
+    if command.kind == "debit" and change.balance.available < command.amount:
+        _close(work, change, None)
+        return _insufficient(change.balance, command.amount)
+    parts = _lots_for(work, command)
+    if not command.complete:
+        set_aside(change, transaction, parts)
+        work.set_aside[transaction.id] = parts
+    elif command.kind == "credit":
+        land(change, parts[0][0], command.amount, origin=Account.ISSUED, transaction=transaction.id)
+    else:
+        route = (Account.AVAILABLE, Account.REDEEMED)
+        move(change, route, parts, kind="redeem", transaction=transaction.id)
+    work.keep_lots(change, [lot for lot, _ in parts])
+    work.labels += [
+        (command.env, name, value, transaction.id) for name, value in sorted(command.metadata.items())
+    ]
+    _close(work, change, transaction)
+    return _told(transaction, event)
+
+
+def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Outcome:
+    """Complete or cancel a pending transaction."""
+    transaction = work.transactions.get(command.transaction)
+    if transaction is None:
+        return Outcome(error="not_found", reason="There is no such transaction.")
+    if transaction.order_ref is not None:
+        why = f"It is the award of order {transaction.order_ref}, whose events complete or cancel it."
+        return Outcome(error="transaction_of_order", reason=why)
+    change = work.change(transaction.balance_key, Cause(f"transaction.{command.state}", work.now, event))
+    let_time_pass(work, change)
+    if transaction.state != "pending":
+        _close(work, change, None)
+        return Outcome(error=f"transaction_{transaction.state}", reason=f"It is {transaction.state} already.")
+    parts = work.set_aside[transaction.id]
+    transaction.reason = command.reason or transaction.reason
+    if command.state == "completed":
+        for lot, _ in parts if transaction.kind == "credit" else ():
+            lot.expires_at = lot.expires_at or _points_end(work, transaction.balance_key)
+        use(change, transaction, parts)
+    else:
+        give_back(change, transaction, parts, "cancelled")
+    work.keep_lots(change, [lot for lot, _ in parts])
+    _close(work, change, transaction)
+    return _told(transaction, event)
+
+
+def _member_refusal(work: WorkingSet, env: int, number: int) -> Outcome | None:
+    member = work.members.get((env, number))
+    if member is None:
+        return Outcome(error="member_unknown", reason="There is no such member.")
+    if member.state != "active":
+        return Outcome(
+            error="member_deleted", reason="The member was deleted; nothing can be booked any more."
+        )
+    return None
+
+
+def _program_refusal(work: WorkingSet, command: BeginTransaction) -> Outcome | None:
+    name = work.catalog.definitions[command.env, command.definition].program
+    if work.catalog.version_at(command.env, name, work.now).program.state == "paused":
+        return Outcome(error="program_paused", reason=f"The program {name!r} is paused.")
+    return None
+
+
+def _new(work: WorkingSet, command: BeginTransaction, event: int) -> Transaction:
+    return Transaction(
+        command.env,
+        command.id,
+        command.member,
+        command.definition,
+        command.kind,
+        "completed" if command.complete else "pending",
+        command.amount,
+        None,
+        None,
+        event,
+        command.occurred_at,
+        work.now,
+        work.now,
+        command.reason,
+        work.now if command.complete else None,
+        expires_at=None if command.complete else command.deadline,
+        metadata=orjson.dumps(command.metadata, option=orjson.OPT_SORT_KEYS).decode()
+        if command.metadata
+        else None,
+    )
+
+
+def _lots_for(work: WorkingSet, command: BeginTransaction) -> list[tuple[Lot, int]]:
+    """Return the lot that a credit makes, or those that a debit takes its points from."""
+    key = (command.env, command.member, command.definition)
+    if command.kind == "credit":
+        ends = command.points_end_at
+        if ends is None and command.complete:
+            ends = _points_end(work, key)
+        lot = Lot(*key, work.new_id(), None, None, command.occurred_at, expires_at=ends)
+        return [(lot, command.amount)]
+    parts = take(work.next_lots(key), command.amount)
+    if sum(amount for _, amount in parts) < command.amount:
+        raise NeedsLots(key)
+    return parts
+
+
+def _points_end(work: WorkingSet, key: tuple[int, int, int]) -> int | None:
+    """Return when points that become available now end, as the program says now."""
+    env, _, definition = key
+    name = work.catalog.definitions[env, definition].program
+    program = work.catalog.version_at(env, name, work.now).program
+    return expires_at(work.now, program.expiry, program.timezone)
+
+
+def _insufficient(balance: Balance, requested: int) -> Outcome:
+    short = requested - balance.available
+    waits = [
+        f"{amount} are {word}"
+        for amount, word in ((balance.pending, "pending"), (balance.reserved, "held"), (balance.owed, "owed"))
+        if amount
+    ]
+    why = (
+        f"{balance.available} are available, {short} too few"
+        + (f"; {', '.join(waits)}" if waits else "")
+        + "."
+    )
+    figures = {"requested": requested, "available": balance.available, "pending": balance.pending}
+    return Outcome(
+        error="insufficient_balance",
+        reason=why,
+        figures={**figures, "reserved": balance.reserved, "owed": balance.owed},
+    )
+
+
+def _close(work: WorkingSet, change: Change, transaction: Transaction | None) -> None:
+    """Finish a change, and note when time will next change something of this balance."""
+    key = change.balance.key
+    if transaction is not None:
+        change.transaction = transaction.id
+        work.transactions.put(transaction.id, transaction)
+        work.told.add(transaction.id)
+        work.deadlines.setdefault(key, {})[transaction.id] = transaction
+    finish(work, change)
+    plan_next(work, key)
+
+
+def _told(transaction: Transaction, event: int) -> Outcome:
+    row: dict[str, Any] = asdict(transaction)
+    return Outcome(event=event, state=transaction.state, row=row)

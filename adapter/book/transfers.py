@@ -1,0 +1,153 @@
+"""The one place where a balance moves.
+
+A transfer takes a positive amount from one account and gives it to another; what it does to the balance, to its lots
+and to the chain happens here together or not at all. `owed` is kept from the other side: points that are taken back
+although none are there leave `owed` (it grows), and the next credits go into it (it shrinks).
+
+The chain: each transfer's hash covers everything it says, the lots it touched with their expiry, and the hash before
+it. The encoding is canonical JSON of an array, so no two different transfers are ever encoded alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from adapter.book.state import MEMBER_ACCOUNTS, Account, Allocation, Balance, Lot, Transfer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapter.clock import Millis
+
+_LOT_PARTS = {Account.PENDING, Account.AVAILABLE, Account.RESERVED}
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why points move: what a transfer, a message and an explanation all say."""
+
+    kind: str
+    occurred_at: Millis
+    event: int | None = None
+    source: str | None = None  # who told us, which need not be whose order it is
+
+
+@dataclass(slots=True)
+class Change:
+    """All that one command does to one balance: its transfers share a sequence, and one message tells of them."""
+
+    balance: Balance
+    cause: Cause
+    now: Millis
+    before: tuple[int, int, int, int] = (0, 0, 0, 0)
+    transfers: list[Transfer] = field(default_factory=list)
+    allocations: list[Allocation] = field(default_factory=list)
+    transaction: int | None = None  # the transaction that the message names
+    order: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.before = _accounts(self.balance)
+
+    def deltas(self) -> dict[str, int]:
+        """Return what changed, by account; accounts that ended as they began are left out."""
+        after = _accounts(self.balance)
+        return {
+            account.value: new - old
+            for account, old, new in zip(MEMBER_ACCOUNTS, self.before, after, strict=True)
+            if new != old
+        }
+
+
+def _accounts(balance: Balance) -> tuple[int, int, int, int]:
+    return (balance.pending, balance.available, balance.reserved, balance.owed)
+
+
+def move(
+    change: Change,
+    route: tuple[Account, Account],
+    parts: Sequence[tuple[Lot | None, int]],
+    *,
+    kind: str,
+    order: tuple[str, str] | None = None,
+    transaction: int | None = None,
+) -> None:
+    """Move points along `route` (from, to), each part from and to its own lot; a part without a lot touches none."""
+    amount = sum(part for _, part in parts)
+    if amount == 0:
+        return
+    assert all(part > 0 for _, part in parts)
+    source, target = route
+    balance = change.balance
+    if not change.transfers:
+        balance.sequence += 1
+        change.order, change.transaction = order, transaction
+    for lot, part in parts:
+        if lot is not None:
+            _move_lot(lot, source, -part)
+            _move_lot(lot, target, part)
+    _move_balance(balance, source, -amount)
+    _move_balance(balance, target, amount)
+    _count_earned(balance, route, amount)
+    sequence, n = balance.sequence, len(change.transfers)
+    origin, ref = order or (None, None)
+    said = (
+        *balance.key,
+        sequence,
+        n,
+        source.value,
+        target.value,
+        amount,
+        kind,
+        origin,
+        ref,
+        transaction,
+        change.cause.event,
+        change.cause.occurred_at,
+        change.now,
+    )
+    touched = [(lot.id, part, lot.expires_at) for lot, part in parts if lot is not None]
+    balance.head = chain_hash(balance.head, said, touched)
+    change.transfers.append(Transfer(*said, balance.head))
+    change.allocations += [Allocation(*balance.key, sequence, n, *one) for one in touched]
+
+
+def chain_hash(
+    previous: bytes, said: Sequence[Any], touched: Sequence[tuple[int, int, Millis | None]]
+) -> bytes:
+    """Seal a transfer: SHA-256 over the hash before it and everything it says.
+
+    `said` are the fields of a `Transfer` up to `posted_at`, in their order; `touched` are (lot, amount, expires_at).
+    """
+    return sha256(previous + orjson.dumps([*said, sorted(touched)])).digest()
+
+
+def _move_lot(lot: Lot, account: Account, amount: int) -> None:
+    if account in _LOT_PARTS:
+        setattr(lot, account.value, getattr(lot, account.value) + amount)
+    elif account is Account.EXPIRED:
+        lot.expired += amount  # negative where a later fact revives what had run out
+
+
+def _move_balance(balance: Balance, account: Account, amount: int) -> None:
+    if account is Account.OWED:
+        balance.owed -= amount
+    elif account in MEMBER_ACCOUNTS:
+        setattr(balance, account.value, getattr(balance, account.value) + amount)
+
+
+_POSTED = {Account.AVAILABLE, Account.OWED}
+_NOT_YET = {Account.ISSUED, Account.PENDING}
+_WAS_POSTED = {*_POSTED, Account.EXPIRED}
+
+
+def _count_earned(balance: Balance, route: tuple[Account, Account], amount: int) -> None:
+    """Keep the lifetime's sum: what was posted, less what was taken back of it."""
+    source, target = route
+    if source in _NOT_YET and target in _POSTED:
+        balance.earned += amount
+    elif source in _WAS_POSTED and target in (Account.REVOKED, Account.PENDING):
+        balance.earned -= amount

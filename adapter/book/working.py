@@ -1,0 +1,220 @@
+"""The working set of one batch: everything its commands touch, loaded once; and everything they produce.
+
+Decisions read and change these objects and nothing else. The engine fills them before, and writes what is marked
+afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from adapter.book.lots import turn_of
+from adapter.book.state import Balance, Lot, Order, Transaction
+from adapter.book.transfers import Cause, Change
+
+if TYPE_CHECKING:
+    from adapter.catalog import Catalog
+    from adapter.clock import Millis
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+
+class Rows(Generic[Key, Value]):
+    """Rows by key; which of them have to be written, and which of those are new.
+
+    New rows are inserted and never overwrite: where another door inserted the same row first, the batch is decided
+    again on what that one wrote.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[Key, Value] = {}
+        self._stored: set[Key] = set()
+        self._changed: dict[Key, None] = {}
+
+    def load(self, key: Key, value: Value) -> None:
+        """Keep a row as the database has it."""
+        self._rows[key] = value
+        self._stored.add(key)
+
+    def add(self, key: Key, value: Value) -> Value:
+        """Keep a row that the database does not have, to be written once it is marked."""
+        return self._rows.setdefault(key, value)
+
+    def get(self, key: Key) -> Value | None:
+        return self._rows.get(key)
+
+    def put(self, key: Key, value: Value) -> Value:
+        """Add or replace a row, to be written."""
+        self._rows[key] = value
+        self._changed[key] = None
+        return value
+
+    def mark(self, key: Key) -> None:
+        """Note that the row under this key was changed in place."""
+        self._changed[key] = None
+
+    def drop(self, key: Key) -> None:
+        """Let go of a row that is deleted in this batch; what is put under its key later is new."""
+        self._rows.pop(key, None)
+        self._changed.pop(key, None)
+        self._stored.discard(key)
+
+    def new(self) -> list[tuple[Key, Value]]:
+        """Return the rows to insert."""
+        return [(key, self._rows[key]) for key in self._changed if key not in self._stored]
+
+    def updated(self) -> list[tuple[Key, Value]]:
+        """Return the stored rows to overwrite; the batch holds their locks."""
+        return [(key, self._rows[key]) for key in self._changed if key in self._stored]
+
+    def items(self) -> Iterable[tuple[Key, Value]]:
+        return self._rows.items()
+
+    def values(self) -> Iterable[Value]:
+        return self._rows.values()
+
+
+@dataclass(slots=True)
+class Member:
+    env: int
+    id: int
+    state: str
+    created_at: Millis
+    updated_at: Millis
+    deleted_at: Millis | None = None
+
+
+@dataclass(slots=True)
+class Person:
+    """Who a member is; erased without touching a transfer."""
+
+    env: int
+    member: int
+    email: str | None
+    name: str | None
+    version: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message with its frozen bytes."""
+
+    env: int
+    id: int
+    type: str
+    member: int | None
+    definition: int | None
+    sequence: int | None
+    created_at: Millis
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """What is written of a webhook besides its bytes."""
+
+    id: int
+    state: str
+    reason: str | None
+    types: str
+    order: tuple[str, str] | None
+    member: int | None
+    occurred_at: Millis
+
+
+BalanceKey = tuple[int, int, int]
+OrderKey = tuple[int, str, str]
+
+
+@dataclass(slots=True)
+class WorkingSet:
+    """Rows that the batch loaded, rows it changed, and what it appends."""
+
+    catalog: Catalog
+    now: Millis
+    new_id: Callable[[], int]
+    orders: Rows[OrderKey, Order] = field(default_factory=Rows)
+    balances: Rows[BalanceKey, Balance] = field(default_factory=Rows)
+    lots: Rows[tuple[int, int, int, int], Lot] = field(default_factory=Rows)
+    transactions: Rows[int, Transaction] = field(default_factory=Rows)
+    members: Rows[tuple[int, int], Member] = field(default_factory=Rows)
+    people: Rows[tuple[int, int], Person] = field(default_factory=Rows)
+    identities: Rows[tuple[int, str, str], int] = field(default_factory=Rows)
+    source_ids: dict[tuple[int, int], list[str]] = field(
+        default_factory=dict
+    )  # by (env, member): "shop:7000"
+    by_email: dict[tuple[int, str], int] = field(default_factory=dict)  # the oldest member with this address
+    guests: dict[tuple[int, str], list[OrderKey]] = field(default_factory=dict)  # parked orders by address
+    due: dict[BalanceKey, list[Lot]] = field(default_factory=dict)  # lots that time has caught up with
+    later: dict[BalanceKey, Millis] = field(default_factory=dict)  # the first instant after those
+    lots_of: dict[BalanceKey, dict[int, Lot]] = field(default_factory=dict)  # those of `lots`, by balance
+    opened: set[BalanceKey] = field(default_factory=set)  # balances with all their available lots loaded
+    last_turn: dict[BalanceKey, tuple[int, int]] = field(
+        default_factory=dict
+    )  # of balances with only their next lots loaded: the turn of the last one
+    kept: dict[BalanceKey, dict[int, Lot]] = field(default_factory=dict)  # lots that changed, by their ids
+    changes: list[Change] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    told: set[int] = field(default_factory=set)  # transactions that the change being made will tell of
+    set_aside: dict[int, list[tuple[Lot, int]]] = field(default_factory=dict)  # by pending transaction
+    over: dict[BalanceKey, list[Transaction]] = field(default_factory=dict)  # pending past their deadline
+    deadlines: dict[BalanceKey, dict[int, Transaction]] = field(default_factory=dict)  # those of this batch
+    labels: list[tuple[int, str, str, int]] = field(default_factory=list)  # metadata by which one asks
+    forgotten: set[tuple[int, int]] = field(default_factory=set)  # members whose person is erased
+    unparked: dict[OrderKey, int | None] = field(
+        default_factory=dict
+    )  # orders that found their member or totals
+
+    def balance(self, key: BalanceKey) -> Balance:
+        """Return a member's balance; one that never moved begins at zero."""
+        return self.balances.get(key) or self.balances.add(key, Balance(*key))
+
+    def change(self, key: BalanceKey, cause: Cause) -> Change:
+        """Begin a change of one balance; it counts once it has a transfer."""
+        return Change(self.balance(key), cause, self.now)
+
+    def other_lots(self, key: BalanceKey) -> list[Lot] | None:
+        """Return a balance's lots with available points, those of this very batch too; None: they are not loaded."""
+        if key not in self.opened:
+            return None
+        return [lot for lot in self.lots_of.get(key, {}).values() if lot.available]
+
+    def next_lots(self, key: BalanceKey) -> list[Lot]:
+        """Return the lots that are used next: all, or those before whose turn no other one's can be."""
+        lots = [lot for lot in self.lots_of.get(key, {}).values() if lot.available]
+        last = None if key in self.opened else self.last_turn.get(key)
+        return lots if last is None else [lot for lot in lots if turn_of(lot) <= last]
+
+    def know_lot(self, lot: Lot) -> Lot:
+        """Return the one object that stands for this lot in the batch."""
+        known = self.lots.get(lot.key)
+        if known is None:
+            self.lots.load(lot.key, lot)
+            self.lots_of.setdefault(lot.balance_key, {})[lot.id] = lot
+            return lot
+        return known
+
+    def forget(self, env: int, member: int) -> None:
+        """Let go of who a member is: nobody of this batch finds the person any more."""
+        self.forgotten.add((env, member))
+        self.people.drop((env, member))
+        for key in [key for key, whose in self.identities.items() if (key[0], whose) == (env, member)]:
+            self.identities.drop(key)
+        for address in [key for key, whose in self.by_email.items() if (key[0], whose) == (env, member)]:
+            del self.by_email[address]
+        self.source_ids.pop((env, member), None)
+
+    def keep_lots(self, change: Change, lots: Iterable[Lot]) -> None:
+        """Mark the lots that a change touched; the balance's next due instant never comes after any of theirs."""
+        balance = change.balance
+        for lot in lots:
+            self.lots.put(lot.key, lot)
+            self.lots_of.setdefault(balance.key, {})[lot.id] = lot
+            self.kept.setdefault(balance.key, {})[lot.id] = lot
+            due = lot.due_at
+            if due is not None and (balance.next_due_at is None or due < balance.next_due_at):
+                balance.next_due_at = due
+                self.balances.mark(balance.key)
