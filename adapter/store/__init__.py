@@ -1,0 +1,1 @@
+"""The database: tables, connections, migrations and reads. Dialect differences live here and nowhere else."""

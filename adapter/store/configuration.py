@@ -1,0 +1,122 @@
+"""Reading what is configured: a snapshot of it, and a cache that looks at most once a second whether it changed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+from sqlalchemy import select
+
+from adapter.catalog import (
+    Catalog,
+    Definition,
+    Endpoint,
+    EndpointSecret,
+    Environment,
+    ProgramVersion,
+    Source,
+)
+from adapter.program.model import Program
+from adapter.store import tables as t
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+REFRESH_AFTER_S = 1.0
+
+
+def load_catalog(connection: Connection) -> Catalog:
+    """Read everything that is configured."""
+    version = connection.execute(select(t.configuration.c.version)).scalar_one_or_none() or 0
+    programs: dict[tuple[int, str], list[ProgramVersion]] = {}
+    ordered = select(t.programs).order_by(t.programs.c.env, t.programs.c.name, t.programs.c.version)
+    for row in connection.execute(ordered):
+        kept = ProgramVersion(row.version, row.published_at, Program.model_validate_json(row.body))
+        programs.setdefault((row.env, row.name), []).append(kept)
+    endpoints = [_endpoint(row) for row in connection.execute(select(t.endpoints).order_by(t.endpoints.c.id))]
+    by_env: dict[int, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        by_env.setdefault(endpoint.env, []).append(endpoint)
+    return Catalog(
+        version=version,
+        environments={
+            row.id: Environment(row.id, row.tenant, row.mode)
+            for row in connection.execute(select(t.environments))
+        },
+        programs={key: tuple(value) for key, value in programs.items()},
+        definitions={
+            (row.env, row.id): Definition(row.id, row.program, row.name, row.unit, row.decimals)
+            for row in connection.execute(select(t.definitions))
+        },
+        sources={row.name: _source(row) for row in connection.execute(select(t.sources))},
+        endpoints={(endpoint.env, endpoint.id): endpoint for endpoint in endpoints},
+        endpoints_of={env: tuple(group) for env, group in by_env.items()},
+    )
+
+
+class CatalogCache:
+    """Keeps the newest catalog; looks at its version at most once a second, or when told to."""
+
+    def __init__(self, engine: Engine, refresh_after_s: float = REFRESH_AFTER_S) -> None:
+        self._engine = engine
+        self._refresh_after_s = refresh_after_s
+        self._lock = threading.Lock()
+        self._catalog: Catalog | None = None
+        self._checked = 0.0
+
+    @property
+    def fresh(self) -> bool:
+        """Return whether `get` needs no look at the database."""
+        return time.monotonic() - self._checked < self._refresh_after_s
+
+    def get(self, *, fresh: bool = False) -> Catalog:
+        """Return a catalog that is at most `refresh_after_s` old, or the newest when `fresh`."""
+        with self._lock:
+            if self._catalog is None or fresh or not self.fresh:
+                with self._engine.connect() as connection:
+                    self._catalog = newest(connection, self._catalog)
+                self._checked = time.monotonic()
+            return self._catalog
+
+
+def newest(connection: Connection, known: Catalog | None) -> Catalog:
+    """Return `known` if nothing changed since, else a new snapshot."""
+    version = connection.execute(select(t.configuration.c.version)).scalar_one_or_none() or 0
+    if known is not None and known.version == version:
+        return known
+    return load_catalog(connection)
+
+
+def _source(row: Any) -> Source:
+    return Source(
+        row.env,
+        row.name,
+        row.connector,
+        row.program,
+        row.orders_of,
+        tuple(orjson.loads(row.secrets)),
+        orjson.loads(row.options),
+    )
+
+
+def _endpoint(row: Any) -> Endpoint:
+    return Endpoint(
+        env=row.env,
+        id=row.id,
+        url=row.url,
+        secrets=tuple(msgspec.json.decode(row.secrets, type=list[EndpointSecret])),
+        events=tuple(orjson.loads(row.events)),
+        format=row.format,
+        schedule=tuple(orjson.loads(row.schedule)),
+        timeout_s=row.timeout_s,
+        ordered=bool(row.ordered),
+        headers=orjson.loads(row.headers),
+        concurrency=row.concurrency,
+        rate_per_s=row.rate_per_s,
+        description=row.description,
+        state=row.state,
+        disabled_reason=row.disabled_reason,
+    )

@@ -1,0 +1,72 @@
+"""Pending transactions of the API: which are over, when the next one will be, and which lots their points are in.
+
+The allocations of the change that set the points aside say from which lots they came; `sequence` names that change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.book.state import Lot, Transaction
+from adapter.store import tables as t
+from adapter.store.database import select_by_keys
+from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator
+
+    from sqlalchemy import Connection
+
+    from adapter.clock import Millis
+
+BalanceKey = tuple[int, int, int]
+_KEY = ("env", "member", "definition")
+
+
+def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Iterator[Transaction]:
+    """Return the transactions of these balances that are pending past their deadline, the first ones first."""
+    where = f"t.state = 'pending' AND t.expires_at <= {int(now)}"
+    rows = select_by_keys(connection, t.transactions, _KEY, keys, columns=TRANSACTION_COLUMNS, where=where)
+    for row in sorted(rows, key=lambda row: (row.expires_at, row.id)):
+        yield Transaction(*row)
+
+
+def next_deadlines(
+    connection: Connection, keys: Collection[BalanceKey], now: Millis
+) -> dict[BalanceKey, Millis]:
+    """Return, by balance, the first deadline after `now` of a pending transaction."""
+    where = (
+        "t.state = 'pending' AND t.expires_at = (SELECT min(n.expires_at) FROM transactions n "  # noqa: S608 - a number of ours
+        "WHERE n.env = k.env AND n.member = k.member AND n.definition = k.definition "
+        f"AND n.state = 'pending' AND n.expires_at > {int(now)})"
+    )
+    rows = select_by_keys(connection, t.transactions, _KEY, keys, columns=(*_KEY, "expires_at"), where=where)
+    return {(row.env, row.member, row.definition): row.expires_at for row in rows}
+
+
+def set_aside(
+    connection: Connection, pending: Iterable[Transaction]
+) -> Iterator[tuple[Transaction, Lot, int]]:
+    """Return in which lots the points of pending transactions are, and how many of them in each."""
+    by_change = {(*one.balance_key, one.sequence): one for one in pending}
+    by_id = {one.id: one for one in by_change.values()}
+    key = (*_KEY, "sequence")
+    rows = select_by_keys(
+        connection,
+        t.transfers,
+        key,
+        by_change,
+        columns=(*key, "n", "transaction"),
+        where="t.to_account IN ('pending', 'reserved')",
+    )
+    transfers = {tuple(row[:5]): by_id[row.transaction] for row in rows if row.transaction in by_id}
+    parts = select_by_keys(
+        connection, t.allocations, (*key, "n"), transfers, columns=(*key, "n", "lot", "amount")
+    )
+    lots = {(row.env, row.member, row.definition, row.lot) for row in parts}
+    known = {
+        (row.env, row.member, row.definition, row.id): Lot(*row)
+        for row in select_by_keys(connection, t.lots, (*_KEY, "id"), lots, columns=LOT_COLUMNS)
+    }
+    for row in sorted(parts, key=lambda row: (*row[:5], row.lot)):
+        yield transfers[tuple(row[:5])], known[row.env, row.member, row.definition, row.lot], row.amount

@@ -1,0 +1,162 @@
+"""Balances as they are now: the row, with what time has done to it since the sweep came by last.
+
+*Available* means unexpired now. Usually a balance is one row; only where its `next_due_at` has passed are the
+due lots loaded, and the book's own rules let the points post and expire, on copies that nobody writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, func, select
+
+from adapter.book.lots import expire, land
+from adapter.book.phases import give_back
+from adapter.book.state import Account, Balance, Lot, Transaction
+from adapter.book.transfers import Cause, Change
+from adapter.store import tables as t
+from adapter.store.pending import over, set_aside
+from adapter.store.reading.definitions import definition_meant
+from adapter.store.rows import BALANCE_COLUMNS, LOT_COLUMNS, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from adapter.catalog import Catalog, Definition
+    from adapter.clock import Millis
+
+_BALANCE = columns_of(t.balances, BALANCE_COLUMNS)
+_LOT = columns_of(t.lots, LOT_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Expiring:
+    """What of a balance ends within the horizon, and when the first of its points end (however far away)."""
+
+    amount: int
+    next_at: Millis | None
+
+
+def choose_definition(
+    connection: Connection,
+    catalog: Catalog,
+    env: int,
+    member: int,
+    *,
+    program: str | None = None,
+    name: str | None = None,
+) -> Definition:
+    """Return the definition that is meant: named, the only one, or the only one the member has points of.
+
+    Raises `NotFound` for a name that does not exist, `DefinitionUnclear` where a name is needed.
+    """
+    columns = t.balances.c
+    query = select(columns.definition).where(columns.env == env, columns.member == member)
+    return definition_meant(
+        catalog, env, lambda: set(connection.execute(query).scalars()), program=program, name=name
+    )
+
+
+def balance_now(
+    connection: Connection, env: int, member: int, definition: int, now: Millis
+) -> tuple[Balance, list[Lot]]:
+    """Return a member's balance as of now, and the lots that time has changed since it was written."""
+    balance = balance_row(connection, env, member, definition)
+    if balance.next_due_at is None or balance.next_due_at > now:
+        return balance, []
+    return balance, catch_up(connection, balance, now)
+
+
+def catch_up(connection: Connection, balance: Balance, now: Millis) -> list[Lot]:
+    """Do to a balance in memory what the sweep has not done yet; return the lots that it changes."""
+    touched = {lot.id: lot for lot in _due_lots(connection, balance, now)}
+    due = list(touched.values())
+    late = set_aside(connection, list(over(connection, [balance.key], now)))
+    parts = [(one, touched.setdefault(lot.id, lot), amount) for one, lot, amount in late]
+    _let_time_pass(balance, due, parts, now)
+    return list(touched.values())
+
+
+def balance_row(connection: Connection, env: int, member: int, definition: int) -> Balance:
+    """Return a member's balance as it is stored; one that never moved is zero."""
+    columns = t.balances.c
+    row = connection.execute(
+        select(*_BALANCE).where(
+            columns.env == env, columns.member == member, columns.definition == definition
+        ),
+    ).one_or_none()
+    return Balance(*row) if row is not None else Balance(env, member, definition)
+
+
+def _due_lots(connection: Connection, balance: Balance, now: Millis) -> list[Lot]:
+    """Return the lots that time has caught up with, in the order in which it did."""
+    lots = t.lots.c
+    query = select(*_LOT).where(
+        lots.env == balance.env,
+        lots.member == balance.member,
+        lots.definition == balance.definition,
+        lots.due_at <= now,
+    )
+    return [Lot(*row) for row in connection.execute(query.order_by(lots.due_at, lots.id))]
+
+
+def _let_time_pass(
+    balance: Balance, due: Sequence[Lot], late: Sequence[tuple[Transaction, Lot, int]], now: Millis
+) -> None:
+    """Do to a balance in memory what the sweep will do in the book; sequence and chain stay as they are.
+
+    `late` are the pending transactions whose time is over, with each lot that their points are in.
+    """
+    sequence, head = balance.sequence, balance.head
+    change = Change(balance, Cause("time.elapsed", now), now)
+    for transaction, lot, amount in late:
+        give_back(change, transaction, [(lot, amount)], "expired")
+    for lot in due:
+        waiting = min(lot.pending, lot.due_amount)
+        if waiting and lot.available_at is not None and lot.available_at <= now:
+            land(change, lot, waiting, origin=Account.PENDING, transaction=None)
+        expire(change, lot)
+    balance.sequence, balance.head = sequence, head
+
+
+def expiring(
+    connection: Connection, balance: Balance, passed: Sequence[Lot], now: Millis, until: Millis
+) -> Expiring:
+    """Return what of the available points ends before `until`, and when the next ones end.
+
+    `passed` are the lots that `balance_now` let time pass for; all others are as the database has them.
+    """
+    lots = t.lots.c
+    query = select(lots.expires_at, func.sum(lots.available)).where(
+        lots.env == balance.env,
+        lots.member == balance.member,
+        lots.definition == balance.definition,
+        lots.available > 0,
+        lots.expires_at > now,
+        lots.id.not_in([lot.id for lot in passed]),
+    )
+    grouped = query.group_by(lots.expires_at).order_by(lots.expires_at)
+    ends = [(int(at), int(amount)) for at, amount in connection.execute(grouped)]
+    ends += [
+        (lot.expires_at, lot.available) for lot in passed if lot.available and lot.expires_at is not None
+    ]
+    soon = sum(amount for at, amount in ends if at < until)
+    return Expiring(soon, min((at for at, _ in ends), default=None))
+
+
+def definitions_of(connection: Connection, env: int, member: int) -> list[int]:
+    """Return the definitions that the member has a balance row of."""
+    columns = t.balances.c
+    query = select(columns.definition).where(columns.env == env, columns.member == member)
+    return list(connection.execute(query.order_by(columns.definition)).scalars())
+
+
+def accounts_of(balance: Balance) -> dict[str, int]:
+    """Return the four accounts by name, in smallest units."""
+    return {
+        "pending": balance.pending,
+        "available": balance.available,
+        "reserved": balance.reserved,
+        "owed": balance.owed,
+    }

@@ -1,0 +1,228 @@
+"""Members: found by our id, by a shop's customer id or by e-mail address; listed newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sqlalchemy import Connection, Select, select
+
+from adapter import ids
+from adapter.book.people import ADDRESS
+from adapter.errors import AdapterError, Conflict, NotFound
+from adapter.store import tables as t
+from adapter.store.database import select_by_keys
+from adapter.store.reading.paging import Page, decode_cursor, page_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from adapter.clock import Millis
+
+AMBIGUOUS_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRow:
+    """A member with who they are, and the shops' ids for them (`shop:7000`)."""
+
+    env: int
+    id: int
+    state: str
+    created_at: Millis
+    updated_at: Millis
+    deleted_at: Millis | None
+    email: str | None
+    name: str | None
+    source_ids: tuple[str, ...]
+
+
+class Identified(Protocol):
+    """A row of a member, however much of it was read."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def state(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Identified)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFilter:
+    """What a list of members is narrowed by. `source` is a shop, or one of its customers: `shop:7000`."""
+
+    state: str | None = None
+    email: str | None = None
+    source: str | None = None
+    include_deleted: bool = False
+
+
+def find_member(connection: Connection, env: int, reference: str, *, deleted: bool = False) -> MemberRow:
+    """Return the member that a reference names: `mem_…`, `source:customer` or an e-mail address.
+
+    Raises `NotFound` where there is none (a deleted one is only found when asked for), `Conflict` where an
+    e-mail address belongs to several.
+    """
+    found = _candidates(connection, env, reference)
+    rows = _with_sources(
+        connection, env, connection.execute(_members(env).where(t.members.c.id.in_(found))).all()
+    )
+    return _the_one(reference, rows, deleted=deleted)
+
+
+def find_members(
+    connection: Connection, env: int, references: Iterable[str]
+) -> dict[str, int | AdapterError]:
+    """Return for each reference the id of the active member that it names, or the error that says why there is none.
+
+    A fixed number of queries, however many references there are.
+    """
+    candidates = _candidates_of(connection, env, dict.fromkeys(references))
+    members = t.members.c
+    ids_named = sorted({number for numbers in candidates.values() for number in numbers})
+    query = select(members.id, members.state).where(members.env == env, members.id.in_(ids_named))
+    rows = {row.id: row for row in connection.execute(query)}
+    found: dict[str, int | AdapterError] = {}
+    for reference, numbers in candidates.items():
+        try:
+            named = [rows[number] for number in numbers if number in rows]
+            found[reference] = _the_one(reference, named, deleted=False).id
+        except AdapterError as error:
+            found[reference] = error
+    return found
+
+
+def _the_one(reference: str, rows: Sequence[Row], *, deleted: bool) -> Row:
+    live = [row for row in rows if deleted or row.state == "active"]
+    if len(live) > 1:
+        names = ", ".join(ids.show("mem", row.id) for row in live[:AMBIGUOUS_SHOWN])
+        raise Conflict(
+            f"{len(live)} members have this e-mail address; ask for one of {names}.",
+            code="member_ambiguous",
+            field="member",
+        )
+    if live:
+        return live[0]
+    if rows:
+        raise NotFound(
+            "This member was deleted; add include_deleted=true to see what is kept.",
+            code="member_deleted",
+            field="member",
+        )
+    raise NotFound(
+        f"There is no member {reference[:80]!r} in this environment. Name one by our id (mem_…), by a shop's "
+        "customer id (source:customer), or by e-mail address; a key sees only its own environment.",
+        code="member_unknown",
+        field="member",
+    )
+
+
+def _candidates(connection: Connection, env: int, reference: str) -> list[int]:
+    return _candidates_of(connection, env, [reference])[reference]
+
+
+def _candidates_of(connection: Connection, env: int, references: Iterable[str]) -> dict[str, list[int]]:
+    """Return the members that each reference could mean: by our id, else by a shop's, else by an address."""
+    numbers = {reference: ids.read("mem", reference) for reference in references}
+    found = {reference: [] if number is None else [number] for reference, number in numbers.items()}
+    found |= _by_customer(connection, env, [one for one in found if not found[one]])
+    found |= _by_address(connection, env, [one for one in found if not found[one] and "@" in one])
+    return found
+
+
+def _by_customer(connection: Connection, env: int, references: Sequence[str]) -> dict[str, list[int]]:
+    named = {tuple(one.split(":", 1)): one for one in references if ":" in one}
+    keys = [(env, *key) for key in named if key[0] != ADDRESS]
+    columns = ("source", "customer", "member")
+    rows = select_by_keys(connection, t.identities, ("env", "source", "customer"), keys, columns=columns)
+    return {named[row.source, row.customer]: [row.member] for row in rows}
+
+
+def _by_address(connection: Connection, env: int, references: Sequence[str]) -> dict[str, list[int]]:
+    if not references:
+        return {}
+    addresses = {one: one.strip().lower() for one in references}
+    people = t.people.c
+    query = select(people.email, people.member).where(
+        people.env == env, people.email.in_(sorted(set(addresses.values())))
+    )
+    found: dict[str, list[int]] = {}
+    for email, member in connection.execute(query.order_by(people.member)):
+        found.setdefault(email, []).append(member)
+    return {one: found.get(email, [])[: AMBIGUOUS_SHOWN + 1] for one, email in addresses.items()}
+
+
+def list_members(
+    connection: Connection,
+    env: int,
+    chosen: MemberFilter,
+    *,
+    limit: int,
+    cursor: str | None = None,
+) -> Page[MemberRow]:
+    """Return a page of members, newest first."""
+    members = t.members.c
+    query = _members(env).order_by(members.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(members.id < decode_cursor(cursor, int)[0])
+    if chosen.state is not None:
+        query = query.where(members.state == chosen.state)
+    elif not chosen.include_deleted:
+        query = query.where(members.state == "active")
+    if chosen.email is not None:
+        query = query.where(t.people.c.email == chosen.email.strip().lower())
+    if chosen.source is not None:
+        query = query.where(members.id.in_(_known_to(env, chosen.source)))
+    rows = connection.execute(query).all()
+    return page_of(_with_sources(connection, env, rows), limit, lambda row: (row.id,))
+
+
+def _known_to(env: int, source: str) -> Select[tuple[int]]:
+    name, colon, customer = source.partition(":")
+    identities = t.identities.c
+    query = select(identities.member).where(identities.env == env, identities.source == name)
+    return query.where(identities.customer == customer) if colon else query
+
+
+def _members(env: int) -> Select[Any]:
+    members, people = t.members, t.people
+    return (
+        select(
+            members.c.env,
+            members.c.id,
+            members.c.state,
+            members.c.created_at,
+            members.c.updated_at,
+            members.c.deleted_at,
+            people.c.email,
+            people.c.name,
+        )
+        .outerjoin(people, (people.c.env == members.c.env) & (people.c.member == members.c.id))
+        .where(members.c.env == env)
+    )
+
+
+def _with_sources(
+    connection: Connection,
+    env: int,
+    rows: Sequence[Any],
+) -> list[MemberRow]:
+    known = source_ids(connection, env, [row.id for row in rows])
+    return [MemberRow(**row._mapping, source_ids=known.get(row.id, ())) for row in rows]  # noqa: SLF001 - public in SQLAlchemy
+
+
+def source_ids(connection: Connection, env: int, members: Iterable[int]) -> dict[int, tuple[str, ...]]:
+    """Return the shops' ids of these members, as `source:customer`, sorted."""
+    identities = t.identities.c
+    query = select(identities.member, identities.source, identities.customer).where(
+        identities.env == env,
+        identities.member.in_(list(members)),
+        identities.source != ADDRESS,
+    )
+    found: dict[int, list[str]] = {}
+    for member, source, customer in connection.execute(query):
+        found.setdefault(member, []).append(f"{source}:{customer}")
+    return {member: tuple(sorted(names)) for member, names in found.items()}

@@ -1,0 +1,73 @@
+"""Messages: what went out, with the frozen bytes and the deliveries of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, select
+
+from adapter.store import tables as t
+from adapter.store.reading.paging import Page, decode_cursor, page_of
+
+if TYPE_CHECKING:
+    from adapter.clock import Millis
+
+_SHORT = tuple(
+    t.messages.c[name] for name in ("env", "id", "type", "member", "definition", "sequence", "created_at")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """What a list of messages is narrowed by."""
+
+    type: str | None = None
+    member: int | None = None
+    since: Millis | None = None
+    until: Millis | None = None
+
+
+def find_message(connection: Connection, env: int, number: int) -> Any:
+    """Return one message with its body."""
+    columns = t.messages.c
+    query = select(*_SHORT, columns.body).where(columns.env == env, columns.id == number)
+    return connection.execute(query).one_or_none()
+
+
+def list_messages(
+    connection: Connection,
+    env: int,
+    chosen: MessageFilter,
+    *,
+    limit: int,
+    cursor: str | None = None,
+) -> Page[Any]:
+    """Return a page of messages without their bodies, newest first."""
+    columns = t.messages.c
+    query = select(*_SHORT).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(columns.id < decode_cursor(cursor, int)[0])
+    if chosen.type is not None:
+        query = query.where(columns.type == chosen.type)
+    if chosen.member is not None:
+        query = query.where(columns.member == chosen.member)
+    if chosen.since is not None:
+        query = query.where(columns.created_at >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(columns.created_at < chosen.until)
+    return page_of(connection.execute(query).all(), limit, lambda row: (row.id,))
+
+
+def deliveries_of(connection: Connection, env: int, message: int) -> list[Any]:
+    """Return how a message stands with each endpoint that it is for."""
+    columns = t.deliveries.c
+    query = select(
+        columns.id,
+        columns.endpoint,
+        columns.state,
+        columns.attempts,
+        columns.last_status,
+        columns.last_error,
+    ).where(columns.env == env, columns.message == message)
+    return list(connection.execute(query.order_by(columns.id)))

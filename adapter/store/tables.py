@@ -1,0 +1,548 @@
+"""Every table, as SQLAlchemy Core.
+
+Rules that hold for all of them:
+- the environment (`env`) leads every primary and unique key, and what belongs to a member carries the member's id, so
+  that rows can be spread over machines as they are. Three look-ups begin outside an environment, because a request
+  does not know its own yet: a source by its name, a key by its hash, and the list of environments;
+- instants are whole milliseconds, points are whole smallest units, ids are 63-bit integers (`adapter/ids.py`);
+- `transfers`, `allocations`, `messages` and `attempts` are only ever appended to;
+- text that holds JSON says so in its comment; nobody but the named module parses it.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    },
+)
+
+# --- who and what is configured -----------------------------------------------------------------------------------
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("tenant", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("tenant", "mode"),
+    CheckConstraint("mode IN ('test', 'live')", name="environments_mode"),
+)
+
+configuration = Table(
+    "configuration",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
+    Column("version", BigInteger, nullable=False),  # +1 with every change of this section's tables
+    CheckConstraint("id = 1", name="configuration_one_row"),
+)
+
+programs = Table(
+    "programs",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),  # JSON of program.model.Program
+    PrimaryKeyConstraint("env", "name", "version"),
+)
+
+definitions = Table(
+    "definitions",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", SmallInteger, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("decimals", SmallInteger, nullable=False),
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("env", "program", "name"),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("connector", Text, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("orders_of", Text, nullable=False),  # the source whose orders this one speaks of; usually itself
+    Column("secrets", Text, nullable=False),  # JSON: list of text
+    Column("options", Text, nullable=False),  # JSON: the connector's own settings
+    PrimaryKeyConstraint("env", "name"),
+    UniqueConstraint("name"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),  # SHA-256 of the token; the token itself is never kept
+    Column("hint", Text, nullable=False),  # its first letters, to tell keys apart in a list
+    Column("scopes", Text, nullable=False),  # JSON: list of text
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("hash"),
+)
+
+endpoints = Table(
+    "endpoints",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("url", Text, nullable=False),
+    Column(
+        "secrets", Text, nullable=False
+    ),  # JSON: [{"secret": "whsec_…", "expires_at": Millis | null}], newest first
+    Column("events", Text, nullable=False),  # JSON: list of message types, "*" and "order.*" style patterns
+    Column("format", Text, nullable=False),
+    Column("schedule", Text, nullable=False),  # JSON: seconds before each retry
+    Column("timeout_s", Integer, nullable=False),
+    Column("ordered", SmallInteger, nullable=False),
+    Column("headers", Text, nullable=False),  # JSON: {name: value}, sent with every request
+    Column("concurrency", Integer, nullable=False),  # most requests in flight at once
+    Column("rate_per_s", Integer),  # most requests begun in a second; null: no limit
+    Column("description", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column("disabled_reason", Text),
+    Column("failing_since", BigInteger),  # first failure after the last success; null while healthy
+    Column("failures", Integer, nullable=False, server_default="0"),  # failures in a row
+    Column("probe_at", BigInteger),  # when a disabled endpoint is tried again by itself; null: never
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "id"),
+    CheckConstraint("state IN ('enabled', 'disabled')", name="endpoints_state"),
+)
+
+# --- what came in ----------------------------------------------------------------------------------------------------
+
+events = Table(
+    "events",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("key", LargeBinary, nullable=False),
+    Column("topic", Text, nullable=False),  # the platform's own name
+    Column("types", Text, nullable=False),  # our event types, separated by spaces
+    Column("state", Text, nullable=False),
+    Column("reason", Text),  # why it is not simply applied
+    Column("order_source", Text),
+    Column("order_ref", Text),
+    Column("member", BigInteger),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("headers", Text, nullable=False),  # JSON: {name: value}, without signatures and credentials
+    Column("body", LargeBinary, nullable=False),  # the raw bytes
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("env", "source", "key"),
+    Index("ix_events_order", "env", "order_source", "order_ref"),
+    Index(
+        "ix_events_state",
+        "env",
+        "state",
+        "id",
+        sqlite_where=text("state != 'applied'"),
+        postgresql_where=text("state != 'applied'"),
+    ),
+    CheckConstraint("state IN ('applied', 'parked', 'ignored', 'rejected')", name="events_state"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("ref", Text, nullable=False),  # the shop's order id
+    Column("name", Text),  # what people call it
+    Column("member", BigInteger),  # null while it is parked
+    Column("email", Text),  # a guest's address while the order waits for its member
+    Column("program", Text, nullable=False),
+    Column("program_version", Integer),  # kept from placed_at on
+    Column("definition", SmallInteger),
+    Column("state", Text, nullable=False),
+    Column("reason", Text),  # why it earns nothing, or less than someone may expect
+    Column("basis", Text),  # decimal: what counted
+    Column("currency", Text),
+    Column("award", BigInteger, nullable=False),  # rules(basis)
+    Column("parts", Text),  # JSON [[rule, points], …]: which rules gave it; null: the only one
+    Column("retained", BigInteger, nullable=False),  # what is left of it after refunds
+    Column("credited", BigInteger, nullable=False),  # issued to the member so far
+    Column("taken", BigInteger, nullable=False),  # clawed back, owed or waived so far
+    Column("lot", BigInteger),
+    Column("award_transaction", BigInteger),  # the pending transaction, while there is one
+    Column("placed_at", BigInteger),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("facts", Text, nullable=False),  # JSON of book.facts.Facts
+    PrimaryKeyConstraint("env", "source", "ref"),
+    Index("ix_orders_member", "env", "member", "source", "ref"),
+    Index(
+        "ix_orders_guest",
+        "env",
+        "email",
+        sqlite_where=text("member IS NULL AND email IS NOT NULL"),
+        postgresql_where=text("member IS NULL AND email IS NOT NULL"),
+    ),
+)
+
+# --- people -------------------------------------------------------------------------------------------------------------
+
+members = Table(
+    "members",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("deleted_at", BigInteger),
+    PrimaryKeyConstraint("env", "id"),
+    CheckConstraint("state IN ('active', 'deleted', 'erased')", name="members_state"),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("customer", Text, nullable=False),  # the shop's customer id
+    Column("member", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "source", "customer"),
+    Index("ix_identities_member", "env", "member"),
+)
+
+people = Table(
+    "people",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("email", Text),
+    Column("name", Text),
+    Column("version", BigInteger, nullable=False),  # of the newest fact that was merged
+    PrimaryKeyConstraint("env", "member"),
+    Index("ix_people_email", "env", "email"),
+)
+
+# --- the book ------------------------------------------------------------------------------------------------------------
+
+balances = Table(
+    "balances",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("pending", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("owed", BigInteger, nullable=False),
+    Column("earned", BigInteger, nullable=False),  # posted in a lifetime, less what was clawed back
+    Column("sequence", BigInteger, nullable=False),
+    Column("head", LargeBinary, nullable=False),  # hash of the newest transfer
+    Column("next_due_at", BigInteger),  # nothing happens by time alone before this; null: nothing at all
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "member", "definition"),
+    Index(
+        "ix_balances_due",
+        "next_due_at",
+        sqlite_where=text("next_due_at IS NOT NULL"),
+        postgresql_where=text("next_due_at IS NOT NULL"),
+    ),
+    CheckConstraint(
+        "pending >= 0 AND available >= 0 AND reserved >= 0 AND owed >= 0", name="balances_not_negative"
+    ),
+    CheckConstraint("owed = 0 OR available = 0", name="balances_owed_or_available"),
+)
+
+transfers = Table(
+    "transfers",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("n", SmallInteger, nullable=False),  # several transfers of one change share its sequence
+    Column("from_account", Text, nullable=False),
+    Column("to_account", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("order_source", Text),
+    Column("order_ref", Text),
+    Column("transaction", BigInteger),
+    Column("event", BigInteger),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("posted_at", BigInteger, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("env", "member", "definition", "sequence", "n"),
+    CheckConstraint("amount > 0", name="transfers_positive"),
+    CheckConstraint("from_account != to_account", name="transfers_two_accounts"),
+    sqlite_with_rowid=False,
+)
+
+lots = Table(
+    "lots",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("order_source", Text),
+    Column("order_ref", Text),
+    Column("pending", BigInteger, nullable=False),
+    Column("available", BigInteger, nullable=False),
+    Column("reserved", BigInteger, nullable=False),
+    Column("expired", BigInteger, nullable=False),  # how many of its points ran out and were not waived since
+    Column("earned_at", BigInteger, nullable=False),
+    Column("due_amount", BigInteger, nullable=False),  # how many of the pending points post at `available_at`
+    Column("available_at", BigInteger),  # null: the pending points wait for a fact
+    Column("expires_at", BigInteger),
+    Column("due_at", BigInteger),  # the next instant at which time alone changes this lot
+    PrimaryKeyConstraint("env", "member", "definition", "id"),
+    Index(
+        "ix_lots_due",
+        "env",
+        "member",
+        "definition",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+    Index(
+        "ix_lots_open",
+        "env",
+        "member",
+        "definition",
+        "expires_at",
+        "id",
+        sqlite_where=text("available > 0"),
+        postgresql_where=text("available > 0"),
+    ),
+    CheckConstraint(
+        "pending >= 0 AND available >= 0 AND reserved >= 0 AND expired >= 0", name="lots_not_negative"
+    ),
+    sqlite_with_rowid=False,
+)
+
+allocations = Table(
+    "allocations",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("n", SmallInteger, nullable=False),
+    Column("lot", BigInteger, nullable=False),
+    Column(
+        "amount", BigInteger, nullable=False
+    ),  # of the transfer's amount, moved from and to this lot's parts
+    Column("expires_at", BigInteger),  # the lot's expiry as it was then; sealed by the transfer's hash
+    PrimaryKeyConstraint("env", "member", "definition", "sequence", "n", "lot"),
+    CheckConstraint("amount > 0", name="allocations_positive"),
+    sqlite_with_rowid=False,
+)
+
+transactions = Table(
+    "transactions",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("reason", Text),
+    Column("order_source", Text),
+    Column("order_ref", Text),
+    Column("event", BigInteger),
+    Column("occurred_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("completed_at", BigInteger),
+    Column("cancelled_at", BigInteger),
+    Column("expires_at", BigInteger),  # the instant at which it expires if it is still pending
+    Column("sequence", BigInteger),  # of the change that set its points aside; its allocations say from which lots
+    Column("metadata", Text),  # JSON: an object of strings
+    PrimaryKeyConstraint("env", "id"),
+    Index("ix_transactions_member", "env", "member", "id"),
+    Index(
+        "ix_transactions_due",
+        "env",
+        "member",
+        "definition",
+        "expires_at",
+        sqlite_where=text("state = 'pending' AND expires_at IS NOT NULL"),
+        postgresql_where=text("state = 'pending' AND expires_at IS NOT NULL"),
+    ),
+    CheckConstraint("kind IN ('credit', 'debit')", name="transactions_kind"),
+    CheckConstraint(
+        "state IN ('pending', 'completed', 'cancelled', 'expired', 'rejected')", name="transactions_state"
+    ),
+)
+
+transaction_metadata = Table(
+    "transaction_metadata",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("value", Text, nullable=False),
+    Column("transaction", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "name", "value", "transaction"),
+    sqlite_with_rowid=False,
+)
+
+# --- what goes out --------------------------------------------------------------------------------------------------------
+
+messages = Table(
+    "messages",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("member", BigInteger),
+    Column("definition", SmallInteger),
+    Column("sequence", BigInteger),  # only for balance.updated
+    Column("created_at", BigInteger, nullable=False),
+    Column("body", LargeBinary, nullable=False),  # the frozen bytes
+    PrimaryKeyConstraint("env", "id"),
+    Index("ix_messages_member", "env", "member", "id"),
+    Index(
+        "uq_messages_sequence",
+        "env",
+        "member",
+        "definition",
+        "sequence",
+        unique=True,
+        sqlite_where=text("sequence IS NOT NULL"),
+        postgresql_where=text("sequence IS NOT NULL"),
+    ),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("endpoint", BigInteger, nullable=False),
+    Column("message", BigInteger, nullable=False),
+    Column("member", BigInteger),  # for ordered endpoints and for the filter by member
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),  # requests made so far, all schedules together
+    Column("step", Integer, nullable=False),  # position in the endpoint's schedule
+    Column("next_attempt_at", BigInteger, nullable=False),
+    Column("lease_until", BigInteger),
+    Column(
+        "fence", BigInteger, nullable=False
+    ),  # +1 with every claim; a late record with an old fence is dropped
+    Column("replay", BigInteger),  # the replay that asked for the attempt now due
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("env", "endpoint", "message"),
+    Index(
+        "ix_deliveries_due",
+        "env",
+        "endpoint",
+        "next_attempt_at",
+        "id",
+        sqlite_where=text("state IN ('due', 'claimed')"),
+        postgresql_where=text("state IN ('due', 'claimed')"),
+    ),
+    Index(
+        "ix_deliveries_state",
+        "env",
+        "state",
+        "id",
+        sqlite_where=text("state IN ('dead', 'held')"),
+        postgresql_where=text("state IN ('dead', 'held')"),
+    ),
+    Index("ix_deliveries_message", "env", "message"),
+    CheckConstraint("state IN ('due', 'claimed', 'delivered', 'dead', 'held')", name="deliveries_state"),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("delivery", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("duration_ms", Integer, nullable=False),
+    Column("status", Integer),  # null: no answer
+    Column("error", Text),
+    Column("response", Text),  # the beginning of the body, cleaned
+    PrimaryKeyConstraint("env", "delivery", "number"),
+)
+
+replays = Table(
+    "replays",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("filter", Text, nullable=False),  # JSON: what was asked for
+    Column("selected", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    PrimaryKeyConstraint("env", "id"),
+)
+
+replay_items = Table(
+    "replay_items",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("replay", BigInteger, nullable=False),
+    Column("delivery", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    PrimaryKeyConstraint("env", "replay", "delivery"),
+    Index(
+        "ix_replay_items_waiting",
+        "env",
+        "replay",
+        sqlite_where=text("state = 'waiting'"),
+        postgresql_where=text("state = 'waiting'"),
+    ),
+    CheckConstraint("state IN ('waiting', 'queued', 'sent', 'failed')", name="replay_items_state"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column(
+        "key", LargeBinary, nullable=False
+    ),  # SHA-256 of route and Idempotency-Key: a key belongs to one route
+    Column(
+        "request", LargeBinary, nullable=False
+    ),  # SHA-256 of path and body, to refuse another request under it
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),  # what was answered, byte for byte
+    Column("expires_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "key"),
+    Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
