@@ -1,0 +1,287 @@
+"""Audit: prove from the rows themselves that the book is right, and name every place where it is not.
+
+The checks are those that the design promises: no account below zero; each balance is the sum of its transfers and the
+sum over all accounts is zero; lots agree with their allocations and with the balance; an order holds exactly what its
+facts are worth; hashes link from the first transfer to the head; sequences have no gap and each has its message, whose
+frozen bytes say the same. Members are read in chunks, so that memory does not grow with the book.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Connection, Engine, select, text
+
+from adapter import ids
+from adapter.book import facts as order_facts
+from adapter.book.orders import Setting, target_of, totals_of
+from adapter.book.state import GENESIS, MEMBER_ACCOUNTS, Account, Lot, OrderState
+from adapter.book.transfers import chain_hash
+from adapter.program.reasons import Reason
+from adapter.store import tables as t
+from adapter.store.configuration import load_catalog
+from adapter.store.database import select_by_keys
+from adapter.store.reading.snapshot import snapshot
+from adapter.store.rows import LOT_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from adapter.catalog import Catalog
+
+CHUNK = 500
+Key = tuple[int, int, int]
+_LOT_PARTS = ("pending", "available", "reserved")
+_KEY = ("env", "member", "definition")
+
+
+def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) -> list[str]:
+    """Return every violation as one line; an empty list says that the book is right."""
+    with snapshot(engine) as connection:
+        found = list(_orphans(connection))
+        keys = iter(
+            connection.execute(select(*(t.balances.c[name] for name in _KEY)).order_by(*_KEY_COLUMNS)).all()
+        )
+        while chunk := [tuple(row) for row in islice(keys, CHUNK)]:
+            found += _check_balances(connection, chunk)
+            progress(len(chunk))
+        found += _check_orders(connection, load_catalog(connection))
+        return found
+
+
+_KEY_COLUMNS = tuple(t.balances.c[name] for name in _KEY)
+
+
+def _name(key: Key) -> str:
+    return f"member {ids.show('mem', key[1])} definition {key[2]} (environment {key[0]})"
+
+
+def _orphans(connection: Connection) -> Iterator[str]:
+    """Find transfers, lots and messages of balances that do not exist."""
+    for table in ("transfers", "lots", "allocations"):
+        query = (
+            f"SELECT DISTINCT env, member, definition FROM {table} "  # noqa: S608 - names of ours
+            "EXCEPT SELECT env, member, definition FROM balances"
+        )
+        for row in connection.execute(text(query)):
+            yield f"{_name((row[0], row[1], row[2]))}: has {table} but no balance"
+
+
+def _check_balances(connection: Connection, keys: list[Key]) -> Iterator[str]:
+    def grouped(table: Any, columns: tuple[str, ...]) -> dict[Key, list[Any]]:
+        rows: dict[Key, list[Any]] = defaultdict(list)
+        for row in select_by_keys(connection, table, _KEY, keys, columns=columns):
+            rows[row.env, row.member, row.definition].append(row)
+        return rows
+
+    columns = {
+        table: tuple(c.name for c in table.columns)
+        for table in (t.balances, t.transfers, t.allocations, t.lots)
+    }
+    balances = grouped(t.balances, columns[t.balances])
+    transfers, allocations = (
+        grouped(t.transfers, columns[t.transfers]),
+        grouped(t.allocations, columns[t.allocations]),
+    )
+    lots, messages = grouped(t.lots, columns[t.lots]), _balance_messages(connection, keys)
+    pending = _pending_transactions(connection, keys)
+    for key in keys:
+        balance = balances[key][0]
+        moved = sorted(transfers[key], key=lambda row: (row.sequence, row.n))
+        parts: dict[tuple[int, int], list[Any]] = defaultdict(list)
+        for row in allocations[key]:
+            parts[row.sequence, row.n].append(row)
+        for violation in (
+            *_check_accounts(balance, moved),
+            *_check_lots(balance, lots[key], moved, parts),
+            *_check_due(balance, lots[key], pending.get(key, [])),
+            *_check_pending(balance, lots[key], pending.get(key, [])),
+            *_check_chain(balance, moved, parts),
+            *_check_messages(balance, moved, messages.get(key, [])),
+        ):
+            yield f"{_name(key)}: {violation}"
+
+
+def _pending_transactions(connection: Connection, keys: list[Key]) -> dict[Key, list[Any]]:
+    rows: dict[Key, list[Any]] = defaultdict(list)
+    columns = (*_KEY, "id", "kind", "amount", "expires_at", "order_ref")
+    for row in select_by_keys(
+        connection, t.transactions, _KEY, keys, columns=columns, where="t.state = 'pending'"
+    ):
+        rows[row.env, row.member, row.definition].append(row)
+    return rows
+
+
+def _balance_messages(connection: Connection, keys: list[Key]) -> dict[Key, list[Any]]:
+    rows: dict[Key, list[Any]] = defaultdict(list)
+    columns = (*_KEY, "sequence", "body")
+    for row in select_by_keys(
+        connection, t.messages, _KEY, keys, columns=columns, where="t.sequence IS NOT NULL"
+    ):
+        rows[row.env, row.member, row.definition].append(row)
+    return rows
+
+
+def _check_accounts(balance: Any, transfers: list[Any]) -> Iterator[str]:
+    """Invariants 1 and 2: nothing below zero, and every account is the sum of its transfers."""
+    sums: Counter[str] = Counter()
+    members = {account.value for account in MEMBER_ACCOUNTS}
+    for row in transfers:
+        sums[row.from_account] -= row.amount
+        sums[row.to_account] += row.amount
+        sides = {row.from_account, row.to_account}
+        if not sides & members or not sides <= set(Account) or len(sides) != 2 or row.amount <= 0:  # noqa: PLR2004 - two sides
+            yield f"transfer {row.sequence}.{row.n} moves {row.amount} from {row.from_account} to {row.to_account}"
+    for account in MEMBER_ACCOUNTS:
+        held = getattr(balance, account.value)
+        says = -sums[account.value] if account is Account.OWED else sums[account.value]
+        if held < 0:
+            yield f"{account.value} is below zero: {held}"
+        if held != says:
+            yield f"{account.value} is {held}, but its transfers add up to {says}"
+    if balance.owed and balance.available:
+        yield f"owes {balance.owed} while {balance.available} are available"
+    if sum(sums.values()):
+        yield f"the sum over all accounts is {sum(sums.values())}, not zero"
+
+
+def _check_lots(
+    balance: Any,
+    lots: list[Any],
+    transfers: list[Any],
+    parts: dict[tuple[int, int], list[Any]],
+) -> Iterator[str]:
+    """Invariant 3: lots are what their allocations made of them, and add up to the balance."""
+    says: dict[int, Counter[str]] = defaultdict(Counter)
+    for row in transfers:
+        given = parts[row.sequence, row.n]
+        if given and sum(one.amount for one in given) != row.amount:
+            yield f"transfer {row.sequence}.{row.n} moves {row.amount}, its lots {sum(one.amount for one in given)}"
+        if not given and {row.from_account, row.to_account} & set(_LOT_PARTS):
+            yield f"transfer {row.sequence}.{row.n} names no lot"
+        for one in given:
+            says[one.lot][row.from_account] -= one.amount
+            says[one.lot][row.to_account] += one.amount
+    for lot in lots:
+        yield from _check_lot(lot, says[lot.id])
+    for part in _LOT_PARTS:
+        total = sum(getattr(lot, part) for lot in lots)
+        if total != getattr(balance, part):
+            yield f"{part} is {getattr(balance, part)}, but its lots add up to {total}"
+
+
+def _check_lot(lot: Any, says: Counter[str]) -> Iterator[str]:
+    for part in _LOT_PARTS:
+        if getattr(lot, part) != says[part]:
+            yield f"lot {ids.show('lot', lot.id)} has {getattr(lot, part)} {part}, its allocations say {says[part]}"
+    if lot.expired > says["expired"]:  # less where a clawback waived what had run out
+        yield f"lot {ids.show('lot', lot.id)} has {lot.expired} expired, its allocations say {says['expired']}"
+
+
+def _check_pending(balance: Any, lots: list[Any], pending: list[Any]) -> Iterator[str]:
+    """Compare what is held, and what is pending without an order, with the transactions that say so."""
+    held = sum(row.amount for row in pending if row.kind == "debit")
+    if held != balance.reserved:
+        yield f"reserved is {balance.reserved}, but its pending debits hold {held}"
+    waits = sum(row.amount for row in pending if row.kind == "credit" and row.order_ref is None)
+    without = sum(lot.pending for lot in lots if lot.order_ref is None)
+    if waits != without:
+        yield f"{without} are pending without an order, but its pending credits wait with {waits}"
+
+
+def _check_due(balance: Any, lots: list[Any], pending: list[Any]) -> Iterator[str]:
+    """Find what the sweep would miss: a balance says when time changes something next, and so does each lot."""
+    dues = [row.expires_at for row in pending if row.expires_at is not None]
+    for row in lots:
+        due = Lot(**{name: getattr(row, name) for name in LOT_COLUMNS}).due_at
+        if row.due_at != due:
+            yield f"lot {ids.show('lot', row.id)} is due at {row.due_at}, but time changes it at {due}"
+        dues += [] if due is None else [due]
+    if dues and (balance.next_due_at is None or balance.next_due_at > min(dues)):
+        yield f"is due at {balance.next_due_at}, but something of it is at {min(dues)}"
+
+
+def _check_chain(
+    balance: Any, transfers: list[Any], parts: dict[tuple[int, int], list[Any]]
+) -> Iterator[str]:
+    """Invariant 5: every hash covers its transfer and the one before, up to the head; sequences have no gap."""
+    head, sequence = GENESIS, 0
+    for row in transfers:
+        if row.sequence not in (sequence, sequence + 1):
+            yield f"there is a gap in the sequence before {row.sequence}"
+        sequence = row.sequence
+        touched = [(one.lot, one.amount, one.expires_at) for one in parts[row.sequence, row.n]]
+        said = chain_hash(head, row[:15], touched)
+        if said != bytes(row.hash):
+            yield f"the hash of transfer {row.sequence}.{row.n} does not cover what it says"
+        head = bytes(row.hash)
+    if head != bytes(balance.head):
+        yield "the head is not the hash of the last transfer"
+    if sequence != balance.sequence:
+        yield f"the sequence is {balance.sequence}, but the last transfer's is {sequence}"
+
+
+def _check_messages(balance: Any, transfers: list[Any], messages: list[Any]) -> Iterator[str]:
+    """Invariant 5: each change has its one message, and its frozen bytes say what the ledger says."""
+    heads = {row.sequence: bytes(row.hash).hex() for row in transfers}
+    told = Counter(row.sequence for row in messages)
+    for sequence in range(1, balance.sequence + 1):
+        if told[sequence] != 1:
+            yield f"change {sequence} has {told[sequence]} messages"
+    for row in messages:
+        try:
+            data = orjson.loads(row.body)["data"]
+            right = (data["sequence"], data["chain_head"]) == (row.sequence, heads.get(row.sequence))
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            right = False
+        if not right:
+            yield f"the message of change {row.sequence} says something else than the ledger"
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def _check_orders(connection: Connection, catalog: Catalog) -> Iterator[str]:
+    """Invariant 4: an order holds exactly one award, the one that its facts are worth."""
+    moved: dict[tuple[int, str, str], Counter[str]] = defaultdict(Counter)
+    query = (
+        "SELECT env, order_source, order_ref, from_account, to_account, sum(amount) FROM transfers "
+        "WHERE order_ref IS NOT NULL GROUP BY env, order_source, order_ref, from_account, to_account"
+    )
+    for env, source, ref, origin, target, amount in connection.execute(text(query)):
+        if origin == "issued":
+            moved[env, source, ref]["issued"] += int(amount)
+        if target == "revoked":
+            moved[env, source, ref]["revoked"] += int(amount)
+    for row in connection.execute(select(t.orders).execution_options(yield_per=CHUNK)):
+        name = f"order {row.source}:{row.ref} (environment {row.env})"
+        for violation in _check_order(row, catalog, moved.pop((row.env, row.source, row.ref), Counter())):
+            yield f"{name}: {violation}"
+    for env, source, ref in moved:
+        yield f"order {source}:{ref} (environment {env}): has transfers but is not there"
+
+
+def _check_order(row: Any, catalog: Catalog, moved: Counter[str]) -> Iterator[str]:
+    held = row.credited - row.taken
+    if held != row.retained and row.member is not None:
+        yield f"holds {held}, but should hold {row.retained}"
+    if moved["issued"] - moved["revoked"] < held:
+        yield f"holds {held}, but only {moved['issued'] - moved['revoked']} were credited"
+    if row.state in (OrderState.WAITING, OrderState.PARKED):
+        return
+    worth = _worth(row, catalog)
+    if worth != row.retained:
+        yield f"retains {row.retained}, but its facts are worth {worth}"
+
+
+def _worth(row: Any, catalog: Catalog) -> int:
+    facts = order_facts.load(row.facts)
+    assert totals_of(facts, row.source) is not None
+    version = catalog.version_at(row.env, row.program, row.placed_at)
+    decimals = catalog.definitions[row.env, row.definition].decimals
+    known = None if row.member is not None else Reason.UNKNOWN_MEMBER
+    setting = Setting(row.source, version.program, decimals, catalog.environments[row.env].live, known)
+    return target_of(facts, setting, row.updated_at).retained

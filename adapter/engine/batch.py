@@ -1,0 +1,168 @@
+"""One batch: keys, load, decide, write, in one unit of work.
+
+A batch is decided in plain Python on rows that are locked. It is answered as a whole: either everything it decided is
+durable, or nothing is and all of it is decided again. What one command does wrong alone stays its own: see `door.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from adapter import ids
+from adapter.book.elapsing import elapse
+from adapter.book.recording import record_event
+from adapter.book.settle import NeedsLots
+from adapter.book.transacting import begin_transaction, end_transaction
+from adapter.book.working import BalanceKey, StoredEvent, WorkingSet
+from adapter.commands import (
+    BeginTransaction,
+    Command,
+    Elapse,
+    Outcome,
+    RecordEvent,
+    TransactionCommand,
+)
+from adapter.engine.answers import Answers
+from adapter.engine.journal import entry_of
+from adapter.engine.load import load
+from adapter.engine.write import Recorded, write
+from adapter.store import tables as t
+from adapter.store.configuration import newest
+from adapter.store.database import select_by_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection
+
+    from adapter.catalog import Catalog
+    from adapter.clock import Millis
+
+
+@dataclass(slots=True)
+class Batcher:
+    """Decides batches; keeps the catalog from one to the next."""
+
+    clock: Callable[[], Millis]
+    catalog: Catalog | None = field(default=None, repr=False)
+
+    def __call__(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
+        """Decide and write all commands; return an outcome for each, in their order."""
+        self.catalog = newest(connection, self.catalog)
+        now = self.clock()
+        events = [command for command in commands if isinstance(command, RecordEvent)]
+        known = _known_events(connection, events)
+        answers = Answers(connection, commands, now)
+        firsts = _firsts(events, known)
+        others = [command for command in commands if not isinstance(command, RecordEvent)]
+        decided = self._decide(connection, [*firsts.values(), *others], answers, now)
+        write(connection, decided.work, decided.recorded)
+        answers.write(connection)
+        new = {(command.source, command.key): stored for command, stored in decided.recorded}
+        made = {id(command): outcome for command, outcome in decided.answered}
+        return [made.get(id(command)) or _outcome(command, known, new, firsts) for command in commands]
+
+    def _decide(
+        self, connection: Connection, commands: Sequence[Command], answers: Answers, now: Millis
+    ) -> _Decided:
+        """Load and decide; once more with more lots when a clawback or a debit asks for them."""
+        assert self.catalog is not None
+        needs: set[BalanceKey] = set()
+        while True:
+            answers.forget_new()
+            decided = _Decided(WorkingSet(self.catalog, now, lambda: ids.new_id(now)), answers)
+            load(connection, decided.work, commands, needs)
+            missing = decided.decide(commands)
+            if missing <= needs:
+                return decided
+            needs |= missing
+
+
+@dataclass(slots=True)
+class _Decided:
+    """What deciding a batch gave: rows to write, webhooks and commands to store, and answers."""
+
+    work: WorkingSet
+    answers: Answers
+    recorded: Recorded = field(default_factory=list)
+    answered: list[tuple[Command, Outcome]] = field(default_factory=list)
+
+    def decide(self, commands: Sequence[Command]) -> set[BalanceKey]:
+        """Decide each; return the balances whose lots are missing."""
+        missing = set()
+        for command in commands:
+            try:
+                self._decide(command)
+            except NeedsLots as error:
+                missing.add(error.balance)
+        return missing
+
+    def _decide(self, command: Command) -> None:
+        if isinstance(command, RecordEvent):
+            number = self.work.new_id() if command.event_id is None else command.event_id
+            self.recorded.append((command, record_event(self.work, command, number)))
+        elif isinstance(command, Elapse):
+            elapse(self.work, command)
+        else:
+            self.answered.append((command, self.answers.find(command) or self._carry_out(command)))
+
+    def _carry_out(self, command: TransactionCommand) -> Outcome:
+        number = self.work.new_id()
+        outcome = _carry_out(self.work, command, number)
+        if outcome.error is None:
+            self.recorded.append(entry_of(command, outcome, number))
+            self.answers.keep(command, outcome)
+        return outcome
+
+
+def _carry_out(work: WorkingSet, command: TransactionCommand, event: int) -> Outcome:
+    if isinstance(command, BeginTransaction):
+        return begin_transaction(work, command, event)
+    return end_transaction(work, command, event)
+
+
+EventKey = tuple[int, str, bytes]
+
+
+def _known_events(connection: Connection, events: list[RecordEvent]) -> dict[EventKey, Outcome]:
+    """Return the events of this batch that were stored before."""
+    keys = [(one.env, one.source, one.key) for one in events if one.event_id is None]
+    columns = ("env", "source", "key", "id", "state", "reason")
+    return {
+        (row.env, row.source, bytes(row.key)): Outcome(
+            event=row.id,
+            state=row.state,
+            reason=row.reason,
+            duplicate=True,
+        )
+        for row in select_by_keys(connection, t.events, ("env", "source", "key"), keys, columns=columns)
+    }
+
+
+def _firsts(events: list[RecordEvent], known: dict[EventKey, Outcome]) -> dict[EventKey | int, RecordEvent]:
+    """Return the events to decide: new ones, each once however often it is in the batch, and those taken in again."""
+    firsts: dict[EventKey | int, RecordEvent] = {}
+    for command in events:
+        key = (command.env, command.source, command.key)
+        if command.event_id is not None:
+            firsts.setdefault(command.event_id, command)
+        elif key not in known:
+            firsts.setdefault(key, command)
+    return firsts
+
+
+def _outcome(
+    command: Command,
+    known: dict[EventKey, Outcome],
+    new: dict[tuple[str, bytes], StoredEvent],
+    firsts: dict[EventKey | int, RecordEvent],
+) -> Outcome:
+    if not isinstance(command, RecordEvent):
+        return Outcome()
+    key = (command.env, command.source, command.key)
+    if command.event_id is None and key in known:
+        return known[key]
+    stored = new[command.source, command.key]
+    first = firsts.get(key if command.event_id is None else command.event_id)
+    return Outcome(event=stored.id, state=stored.state, reason=stored.reason, duplicate=first is not command)

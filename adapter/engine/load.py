@@ -1,0 +1,273 @@
+"""Load what a batch touches: a constant number of queries, however many commands it has.
+
+Rows are locked in one order everywhere, orders before balances and each by its key, so that two doors on one
+PostgreSQL never hold what the other waits for; where they do all the same, the database says so and the batch is
+decided again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from adapter.book import facts as order_facts
+from adapter.book.lots import turn_of
+from adapter.book.orders import customer_of
+from adapter.book.people import ADDRESS
+from adapter.book.state import Balance, Lot, Order, Transaction
+from adapter.book.working import BalanceKey, Member, Person, WorkingSet
+from adapter.commands import BeginTransaction, Command, EndTransaction, RecordEvent, TransactionCommand
+from adapter.store import tables as t
+from adapter.store.database import select_by_keys
+from adapter.store.pending import next_deadlines, over, set_aside
+from adapter.store.rows import (
+    BALANCE_COLUMNS,
+    LOT_COLUMNS,
+    MEMBER_COLUMNS,
+    ORDER_COLUMNS,
+    PERSON_COLUMNS,
+    TRANSACTION_COLUMNS,
+)
+from adapter.store.usable import next_lots
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+LOTS_AT_ONCE = 32
+"""How many lots are loaded for a debit at first: nearly always enough, and the same work however many there are."""
+
+
+def load(
+    connection: Connection, work: WorkingSet, commands: Sequence[Command], needs: set[BalanceKey]
+) -> None:
+    """Fill the working set. `needs` are balances of which a clawback or a debit asked for all lots."""
+    events = [command for command in commands if isinstance(command, RecordEvent)]
+    asked = [command for command in commands if isinstance(command, BeginTransaction | EndTransaction)]
+    lapses = {(one.env, one.member, one.definition) for one in commands if not isinstance(one, RecordEvent)}
+    due_orders = _orders_of_due_lots(connection, lapses, work.now)
+    _load_orders(connection, work, events, due_orders)
+    _load_people(connection, work, events, {(one.env, one.member) for one in asked})
+    _load_balances(connection, work, lapses)
+    debits = {
+        (one.env, one.member, one.definition)
+        for one in asked
+        if isinstance(one, BeginTransaction) and one.kind == "debit"
+    }
+    _load_lots(connection, work, lapses, debits, needs)
+    _load_transactions(connection, work)
+    _load_pending(connection, work, asked, lapses)
+
+
+def _orders_of_due_lots(
+    connection: Connection, lapses: set[BalanceKey], now: int
+) -> list[tuple[int, str, str]]:
+    """Return the orders whose points time moves. Read without a lock, to lock the orders before the balances."""
+    rows = _due_lots(connection, lapses, now)
+    return [(row[0], row[4], row[5]) for row in rows if row[4] is not None and row[7] > 0]
+
+
+def _due_lots(connection: Connection, lapses: set[BalanceKey], now: int) -> list[Any]:
+    keys = ("env", "member", "definition")
+    return select_by_keys(
+        connection, t.lots, keys, lapses, columns=LOT_COLUMNS, where=f"t.due_at <= {int(now)}"
+    )
+
+
+def _load_orders(
+    connection: Connection,
+    work: WorkingSet,
+    events: list[RecordEvent],
+    more: list[tuple[int, str, str]],
+) -> None:
+    keys = [*more]
+    addresses = []
+    for command in events:
+        source = work.catalog.sources.get(command.source)
+        for event in command.events if source is not None else ():
+            if event.order is not None and source is not None:
+                keys.append((command.env, source.orders_of, event.order))
+            if event.customer is not None and event.customer.id and event.customer.email:
+                addresses.append((command.env, event.customer.email))
+    guests = _guest_orders(connection, work, addresses)
+    rows = select_by_keys(
+        connection,
+        t.orders,
+        ("env", "source", "ref"),
+        [*keys, *guests],
+        columns=ORDER_COLUMNS,
+        lock=True,
+    )
+    for row in rows:
+        env, source, ref, program, created_at, facts, *rest = row
+        order = Order(env, source, ref, program, created_at, order_facts.load(facts), *rest)
+        work.orders.load(order.key, order)
+        if order.member is None and order.email:
+            work.guests.setdefault((order.env, order.email), []).append(order.key)
+
+
+def _guest_orders(
+    connection: Connection,
+    work: WorkingSet,
+    addresses: list[tuple[int, str]],
+) -> list[tuple[int, str, str]]:
+    """Return the parked orders of guests with these addresses, where a program may ask for them at all."""
+    if not addresses or not _matches_email(work):
+        return []
+    found = select_by_keys(
+        connection,
+        t.orders,
+        ("env", "email"),
+        addresses,
+        columns=("env", "source", "ref"),
+        where="t.member IS NULL",
+    )
+    return [tuple(row) for row in found]
+
+
+def _matches_email(work: WorkingSet) -> bool:
+    return any(
+        one.program.members.match_email for versions in work.catalog.programs.values() for one in versions
+    )
+
+
+def _load_people(
+    connection: Connection, work: WorkingSet, events: list[RecordEvent], named: set[tuple[int, int]]
+) -> None:
+    """Load who the customers of these events and of the loaded orders are, and the members that are named."""
+    customers, addresses = _customers(work, events)
+    customers |= {(env, ADDRESS, email) for env, email in addresses}
+    for row in select_by_keys(connection, t.identities, ("env", "source", "customer"), customers):
+        work.identities.load((row.env, row.source, row.customer), row.member)
+    if addresses and _matches_email(work):
+        found = select_by_keys(connection, t.people, ("env", "email"), addresses, columns=PERSON_COLUMNS)
+        for row in sorted(found, key=lambda row: row.member, reverse=True):
+            work.by_email[row.env, row.email] = row.member
+    members = _members(work) | named
+    for row in select_by_keys(
+        connection, t.people, ("env", "member"), members, columns=PERSON_COLUMNS, lock=True
+    ):
+        work.people.load((row.env, row.member), Person(*row))
+    for row in select_by_keys(
+        connection, t.members, ("env", "id"), members, columns=MEMBER_COLUMNS, lock=True
+    ):
+        work.members.load((row.env, row.id), Member(*row))
+
+
+def _customers(
+    work: WorkingSet,
+    events: list[RecordEvent],
+) -> tuple[set[tuple[int, str, str]], set[tuple[int, str]]]:
+    customers, addresses = set(), set()
+    for command in events:
+        source = work.catalog.sources.get(command.source)
+        for event in command.events if source is not None else ():
+            if event.customer is None or source is None:
+                continue
+            if event.customer.id:
+                customers.add((command.env, source.orders_of, event.customer.id))
+            if event.customer.email:
+                addresses.add((command.env, event.customer.email))
+    for order in work.orders.values():
+        customer = customer_of(order.facts, order.source)
+        if customer.id:
+            customers.add((order.env, order.source, customer.id))
+        if customer.email:
+            addresses.add((order.env, customer.email))
+    return customers, addresses
+
+
+def _members(work: WorkingSet) -> set[tuple[int, int]]:
+    found = {(order.env, order.member) for order in work.orders.values() if order.member is not None}
+    found |= {(key[0], member) for key, member in work.identities.items()}
+    found |= {(key[0], member) for key, member in work.by_email.items()}
+    return found
+
+
+def _load_balances(connection: Connection, work: WorkingSet, lapses: set[BalanceKey]) -> None:
+    members = _members(work) | {(env, member) for env, member, _ in lapses}
+    rows = select_by_keys(
+        connection, t.balances, ("env", "member"), members, columns=BALANCE_COLUMNS, lock=True
+    )
+    for row in rows:
+        balance = Balance(*row)
+        work.balances.load(balance.key, balance)
+    named = select_by_keys(connection, t.identities, ("env", "member"), members)
+    for row in named:
+        if row.source == ADDRESS:
+            continue
+        work.source_ids.setdefault((row.env, row.member), []).append(f"{row.source}:{row.customer}")
+
+
+def _load_lots(
+    connection: Connection,
+    work: WorkingSet,
+    lapses: set[BalanceKey],
+    debits: set[BalanceKey],
+    needs: set[BalanceKey],
+) -> None:
+    own = [
+        (order.env, order.member, order.definition, order.lot)
+        for order in work.orders.values()
+        if order.lot is not None
+    ]
+    for row in select_by_keys(
+        connection, t.lots, ("env", "member", "definition", "id"), own, columns=LOT_COLUMNS
+    ):
+        work.know_lot(Lot(*row))
+    for row in _due_lots(connection, lapses, work.now):
+        lot = work.know_lot(Lot(*row))
+        work.due.setdefault(lot.balance_key, []).append(lot)
+    keys = ("env", "member", "definition")
+    for row in select_by_keys(connection, t.lots, keys, needs, columns=LOT_COLUMNS, where="t.available > 0"):
+        work.know_lot(Lot(*row))
+    work.opened |= needs
+    for key, lots in next_lots(connection, debits - needs, LOTS_AT_ONCE).items():
+        known = [work.know_lot(lot) for lot in lots]
+        if len(known) == LOTS_AT_ONCE:
+            work.last_turn[key] = turn_of(known[-1])
+    _load_next_due(connection, work, lapses)
+
+
+def _load_next_due(connection: Connection, work: WorkingSet, lapses: set[BalanceKey]) -> None:
+    keys = ("env", "member", "definition")
+    later = (
+        "t.due_at = (SELECT min(n.due_at) FROM lots n WHERE n.env = k.env "  # noqa: S608 - a number of ours
+        "AND n.member = k.member "
+        f"AND n.definition = k.definition AND n.due_at > {int(work.now)})"
+    )
+    for row in select_by_keys(connection, t.lots, keys, lapses, columns=(*keys, "due_at"), where=later):
+        work.later[row.env, row.member, row.definition] = row.due_at
+    for key, at in next_deadlines(connection, lapses, work.now).items():
+        work.later[key] = min(work.later.get(key, at), at)
+
+
+def _load_transactions(connection: Connection, work: WorkingSet) -> None:
+    keys = [
+        (order.env, order.award_transaction)
+        for order in work.orders.values()
+        if order.award_transaction is not None
+    ]
+    for row in select_by_keys(connection, t.transactions, ("env", "id"), keys, columns=TRANSACTION_COLUMNS):
+        work.transactions.load(row.id, Transaction(*row))
+
+
+def _load_pending(
+    connection: Connection,
+    work: WorkingSet,
+    asked: Sequence[TransactionCommand],
+    lapses: set[BalanceKey],
+) -> None:
+    """Load the pending transactions that are to end or whose time is over, and the lots that their points are in."""
+    ends = [(one.env, one.transaction) for one in asked if isinstance(one, EndTransaction)]
+    named = select_by_keys(connection, t.transactions, ("env", "id"), ends, columns=TRANSACTION_COLUMNS)
+    for row in named:
+        work.transactions.load(row.id, Transaction(*row))
+    for late in over(connection, lapses, work.now):
+        known = work.transactions.get(late.id)
+        if known is None:
+            work.transactions.load(late.id, late)
+        work.over.setdefault(late.balance_key, []).append(known or late)
+    pending = [one for one in work.transactions.values() if one.state == "pending" and one.sequence]
+    for transaction, lot, amount in set_aside(connection, pending):
+        work.set_aside.setdefault(transaction.id, []).append((work.know_lot(lot), amount))

@@ -1,0 +1,61 @@
+"""The sweep: finds whom time has caught up with, and sends them through the door like everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+from sqlalchemy import Engine, select
+
+from adapter.commands import Command, Elapse, Outcome
+from adapter.errors import Unavailable
+from adapter.store import tables as t
+
+if TYPE_CHECKING:
+    import threading
+    from concurrent.futures import Future
+
+    from adapter.clock import Clock, Millis
+
+log = structlog.get_logger()
+
+Offer = Callable[[Command], "Future[Outcome]"]
+
+
+def due_balances(engine: Engine, now: Millis, limit: int) -> list[Elapse]:
+    """Return commands for the balances that time has caught up with, the longest overdue first."""
+    b = t.balances.c
+    query = (
+        select(b.env, b.member, b.definition).where(b.next_due_at <= now).order_by(b.next_due_at).limit(limit)
+    )
+    with engine.connect() as connection:
+        return [
+            Elapse(env=row.env, member=row.member, definition=row.definition)
+            for row in connection.execute(query)
+        ]
+
+
+def sweep(engine: Engine, offer: Offer, now: Millis, *, batch: int = 500) -> int:
+    """Let time take effect for everyone who is due; return for how many it did."""
+    done = 0
+    while commands := due_balances(engine, now, batch):
+        for future in [offer(command) for command in commands]:
+            future.result()
+        done += len(commands)
+        if len(commands) < batch:
+            break
+    return done
+
+
+def run(
+    engine: Engine, offer: Offer, clock: Clock, stop: threading.Event, *, interval_s: float, batch: int
+) -> None:
+    """Sweep again and again until told to stop."""
+    while not stop.wait(interval_s):
+        try:
+            sweep(engine, offer, clock(), batch=batch)
+        except Unavailable as error:
+            log.warning("the sweep waits", error=error.message)
+        except Exception:  # the top of the sweep's loop: it must outlive any single round
+            log.exception("the sweep failed and will try again")

@@ -1,0 +1,222 @@
+"""Write what a batch decided: one statement a table, whatever the number of commands.
+
+Rows are written in the order of their keys, which on PostgreSQL keeps two doors from waiting for each other. What is
+only ever appended to is inserted; everything else is put in whole, because the batch holds its lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from operator import attrgetter, itemgetter
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Table, text
+
+from adapter.book import facts as order_facts
+from adapter.book.working import Message, Rows, StoredEvent, WorkingSet
+from adapter.commands import RecordEvent
+from adapter.store import tables as t
+from adapter.store.database import bulk_insert, bulk_upsert, unanswered
+from adapter.store.rows import (
+    BALANCE_COLUMNS,
+    DELIVERY_COLUMNS,
+    LOT_COLUMNS,
+    MEMBER_COLUMNS,
+    ORDER_COLUMNS,
+    PERSON_COLUMNS,
+    TRANSACTION_COLUMNS,
+)
+
+Recorded = list[tuple[RecordEvent, StoredEvent]]
+
+
+def write(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
+    """Write everything that the working set holds as changed or appended."""
+    with unanswered(connection):
+        _write_people(connection, work)
+        _write_events(connection, work, recorded)
+        _write_orders(connection, work)
+        _write_book(connection, work)
+        _write_messages(connection, work)
+
+
+Computed = dict[str, Callable[[Any], Any]]
+"""Columns that no attribute holds, by name: how to get them from the object."""
+
+
+def _put(
+    connection: Connection,
+    table: Table,
+    rows: Rows[Any, Any],
+    columns: tuple[str, ...],
+    more: Computed | None = None,
+) -> None:
+    """Insert what is new and overwrite what is locked, both in the order of their keys."""
+    key = {column.name for column in table.primary_key}
+    update = [name for name in (*columns, *(more or ())) if name not in key]
+    for entries, names in ((rows.new(), ()), (rows.updated(), update)):
+        entries.sort(key=itemgetter(0))
+        bulk_upsert(
+            connection,
+            table,
+            _tuples([one for _, one in entries], columns, more or {}),
+            (*columns, *(more or ())),
+            names,
+        )
+
+
+def _add(connection: Connection, table: Table, objects: Sequence[Any]) -> None:
+    columns = tuple(column.name for column in table.columns)
+    bulk_insert(connection, table, _tuples(objects, columns, {}), columns)
+
+
+def _tuples(objects: Sequence[Any], columns: tuple[str, ...], more: Computed) -> list[tuple[Any, ...]]:
+    take = attrgetter(*columns)
+    if not more:
+        return list(map(take, objects))
+    return [(*take(one), *(compute(one) for compute in more.values())) for one in objects]
+
+
+def _write_people(connection: Connection, work: WorkingSet) -> None:
+    _forget(connection, work)
+    _put(connection, t.members, work.members, MEMBER_COLUMNS)
+    linked = [
+        {"env": env, "source": source, "customer": customer, "member": member}
+        for (env, source, customer), member in sorted(work.identities.new())
+    ]
+    bulk_insert(connection, t.identities, linked, ("env", "source", "customer", "member"))
+    _put(connection, t.people, work.people, PERSON_COLUMNS)
+
+
+def _forget(connection: Connection, work: WorkingSet) -> None:
+    """Erase who somebody was first: a customer id that was freed may come back, as somebody new."""
+    gone = [{"env": env, "member": member} for env, member in sorted(work.forgotten)]
+    if gone:
+        connection.execute(text("DELETE FROM people WHERE env = :env AND member = :member"), gone)
+        connection.execute(text("DELETE FROM identities WHERE env = :env AND member = :member"), gone)
+
+
+EVENT_COLUMNS = (
+    "env",
+    "id",
+    "source",
+    "key",
+    "topic",
+    "types",
+    "state",
+    "reason",
+    "order_source",
+    "order_ref",
+    "member",
+    "occurred_at",
+    "received_at",
+    "posted_at",
+    "headers",
+    "body",
+)
+
+
+def _event_row(work: WorkingSet, command: RecordEvent, stored: StoredEvent) -> tuple[Any, ...]:
+    source, ref = stored.order or (None, None)
+    headers = orjson.dumps(command.headers).decode()
+    return (
+        command.env,
+        stored.id,
+        command.source,
+        command.key,
+        command.topic,
+        stored.types,
+        stored.state,
+        stored.reason,
+        source,
+        ref,
+        stored.member,
+        stored.occurred_at,
+        command.received_at,
+        work.now,
+        headers,
+        command.body,
+    )
+
+
+_TAKEN_IN_AGAIN = (
+    "UPDATE events SET types = :types, state = :state, reason = :reason, order_source = :order_source, "
+    "order_ref = :order_ref, member = :member, occurred_at = :occurred_at, posted_at = :posted_at "
+    "WHERE env = :env AND id = :id"
+)
+
+
+def _write_events(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
+    fresh = [_event_row(work, *one) for one in recorded if one[0].event_id is None]
+    again = [
+        dict(zip(EVENT_COLUMNS, _event_row(work, *one), strict=True)) for one in recorded if one[0].event_id
+    ]
+    bulk_insert(connection, t.events, fresh, EVENT_COLUMNS)
+    if again:
+        connection.execute(text(_TAKEN_IN_AGAIN), again)
+    if work.unparked:
+        statement = text(
+            "UPDATE events SET state = 'applied', reason = NULL, member = :member WHERE env = :env "
+            "AND order_source = :source AND order_ref = :ref AND state = 'parked'",
+        )
+        connection.execute(
+            statement,
+            [
+                {"env": env, "source": source, "ref": ref, "member": member}
+                for (env, source, ref), member in sorted(work.unparked.items())
+            ],
+        )
+
+
+def _write_orders(connection: Connection, work: WorkingSet) -> None:
+    _put(
+        connection,
+        t.orders,
+        work.orders,
+        tuple(name for name in ORDER_COLUMNS if name != "facts"),
+        {
+            "facts": lambda order: order_facts.dump(order.facts),
+            "updated_at": lambda _order: work.now,
+        },
+    )
+
+
+def _write_book(connection: Connection, work: WorkingSet) -> None:
+    _put(connection, t.balances, work.balances, BALANCE_COLUMNS, {"updated_at": lambda _balance: work.now})
+    _put(connection, t.lots, work.lots, LOT_COLUMNS, {"due_at": lambda lot: lot.due_at})
+    _put(connection, t.transactions, work.transactions, TRANSACTION_COLUMNS)
+    bulk_insert(connection, t.transaction_metadata, work.labels, LABEL_COLUMNS)
+    _add(connection, t.transfers, [one for change in work.changes for one in change.transfers])
+    _add(connection, t.allocations, [one for change in work.changes for one in change.allocations])
+
+
+LABEL_COLUMNS = ("env", "name", "value", "transaction")
+
+
+def _write_messages(connection: Connection, work: WorkingSet) -> None:
+    _add(connection, t.messages, work.messages)
+    rows = [delivery for message in work.messages for delivery in _fan_out(work, message)]
+    bulk_insert(connection, t.deliveries, rows, DELIVERY_COLUMNS)
+
+
+def _fan_out(work: WorkingSet, message: Message) -> list[tuple[Any, ...]]:
+    """Return a delivery for each endpoint that wants this message; a disabled endpoint's are held for it."""
+    return [
+        (
+            message.env,
+            work.new_id(),
+            endpoint.id,
+            message.id,
+            message.member,
+            "due" if endpoint.state == "enabled" else "held",
+            0,
+            0,
+            work.now,
+            0,
+            work.now,
+            work.now,
+        )
+        for endpoint in work.catalog.endpoints_of.get(message.env, ())
+        if endpoint.wants(message.type)
+    ]
