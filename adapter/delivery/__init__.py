@@ -1,0 +1,1 @@
+"""What goes out: endpoints, signing, schedules, sending, replays."""

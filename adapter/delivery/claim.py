@@ -1,0 +1,158 @@
+"""Taking deliveries that are due: a lease and a fence, in one short unit of work.
+
+A claim is a lease until an instant beyond the request's own timeout; a claimed delivery carries that instant
+as its `next_attempt_at`, so one range of one index finds what is due and what a crashed dispatcher left
+behind. Each claim raises the delivery's fence, and only the holder of the newest fence may record an outcome.
+
+Candidates come per endpoint, oldest first, at most as many as the endpoint has room for (`slots.py`). For an
+ordered endpoint a delivery waits while the member's previous one is unfinished: it is put off to when that
+one is tried again, so that a long queue behind one failure costs nothing to look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Connection, text
+
+from adapter.store.database import rows_as
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from adapter.clock import Millis
+    from adapter.delivery.slots import Key
+
+FIELDS = """d.env, d.id, d.endpoint, d.message, d.member, d.attempts, d.step, d.fence, d.replay,
+             d.next_attempt_at, m.body"""
+_DUE = "i.state IN ('due', 'claimed') AND i.next_attempt_at <= :now"  # as the partial index has it
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that is ours until `lease_until`, with what an attempt needs."""
+
+    env: int
+    id: int
+    endpoint: int
+    message: int
+    member: int | None
+    attempts: int
+    step: int
+    fence: int
+    replay: int | None
+    body: bytes = field(repr=False)
+
+    @property
+    def key(self) -> Key:
+        return self.env, self.endpoint
+
+
+def waiting(connection: Connection, keys: Iterable[Key], now: Millis, *, most: int) -> list[Key]:
+    """Return the first `most` of the endpoints that have something due, in the given order; reads only."""
+    wanted = rows_as(connection, "w", ("env", "endpoint"))
+    statement = text(
+        f"SELECT w.env, w.endpoint FROM {wanted} WHERE EXISTS (SELECT 1 FROM deliveries AS i"  # noqa: S608 - names of ours
+        f" WHERE i.env = w.env AND i.endpoint = w.endpoint AND {_DUE}) LIMIT :most"
+    )
+    rows = orjson.dumps([{"env": env, "endpoint": endpoint} for env, endpoint in keys]).decode()
+    return [
+        (row.env, row.endpoint)
+        for row in connection.execute(statement, {"rows": rows, "now": now, "most": most})
+    ]
+
+
+def candidates(connection: Connection, rooms: Mapping[Key, int], now: Millis) -> list[Any]:
+    """Return the oldest due deliveries of each endpoint, at most its room, locked until the commit."""
+    if not rooms:
+        return []
+    wanted = [{"env": env, "endpoint": endpoint, "room": room} for (env, endpoint), room in rooms.items()]
+    values = {"rows": orjson.dumps(wanted).decode(), "now": now, "most": max(rooms.values())}
+    left = dict(rooms)
+    found = []
+    for row in connection.execute(text(_select(connection)), values):
+        if left[row.env, row.endpoint] > 0:
+            left[row.env, row.endpoint] -= 1
+            found.append(row)
+    return found
+
+
+def _select(connection: Connection) -> str:
+    wanted = rows_as(connection, "w", ("env", "endpoint", "room"))
+    same = f"i.env = w.env AND i.endpoint = w.endpoint AND {_DUE} ORDER BY i.next_attempt_at, i.id"
+    if connection.dialect.name == "sqlite":  # cannot join laterally, and its writer is alone anyway
+        due = f"deliveries AS d ON d.rowid IN (SELECT i.rowid FROM deliveries AS i WHERE {same} LIMIT :most)"  # noqa: S608 - names of ours
+    else:
+        due = (
+            f"LATERAL (SELECT * FROM deliveries AS i WHERE {same} LIMIT least(w.room, :most)"  # noqa: S608 - names of ours
+            " FOR UPDATE SKIP LOCKED) AS d ON true"
+        )
+    return (
+        f"SELECT {FIELDS} FROM {wanted} JOIN {due}"  # noqa: S608 - names of ours
+        " JOIN messages AS m ON m.env = d.env AND m.id = d.message ORDER BY d.next_attempt_at, d.id"
+    )
+
+
+def put_off_blocked(connection: Connection, rows: Sequence[Any], now: Millis) -> set[tuple[int, int]]:
+    """Put off those whose member's previous delivery is unfinished; return their (env, id)."""
+    previous = rows_as(connection, "c", ("env", "endpoint", "member", "message", "id"))
+    statement = text(
+        f"SELECT c.env, c.id, p.next_attempt_at FROM {previous}"  # noqa: S608 - names of ours
+        " JOIN deliveries AS p ON p.env = c.env AND p.endpoint = c.endpoint AND p.message ="
+        " (SELECT m.id FROM messages AS m JOIN deliveries AS q ON q.env = m.env AND q.endpoint = c.endpoint"
+        "  AND q.message = m.id WHERE m.env = c.env AND m.member = c.member AND m.id < c.message"
+        "  ORDER BY m.id DESC LIMIT 1)"
+        " WHERE p.state IN ('due', 'claimed')"
+    )
+    asked = [
+        {"env": r.env, "endpoint": r.endpoint, "member": r.member, "message": r.message, "id": r.id}
+        for r in rows
+        if r.member is not None
+    ]
+    if not asked:
+        return set()
+    blocked = connection.execute(statement, {"rows": orjson.dumps(asked).decode()}).all()
+    if blocked:
+        connection.execute(
+            text(
+                "UPDATE deliveries SET state = 'due', lease_until = NULL, next_attempt_at = :at"
+                " WHERE env = :env AND id = :id"
+            ),
+            [{"env": r.env, "id": r.id, "at": max(r.next_attempt_at, now) + 1} for r in blocked],
+        )
+    return {(row.env, row.id) for row in blocked}
+
+
+def claim(
+    connection: Connection, rows: Sequence[Any], leases: Mapping[Key, Millis], now: Millis
+) -> list[Claimed]:
+    """Make locked candidates ours until `leases[(env, endpoint)]`."""
+    if not rows:
+        return []
+    taken = rows_as(connection, "c", ("env", "id", "lease"))
+    asked = [{"env": r.env, "id": r.id, "lease": leases[r.env, r.endpoint]} for r in rows]
+    connection.execute(
+        text(
+            "UPDATE deliveries SET state = 'claimed', lease_until = c.lease, next_attempt_at = c.lease,"  # noqa: S608 - names of ours
+            f" fence = fence + 1, updated_at = :now FROM {taken}"
+            " WHERE deliveries.env = c.env AND deliveries.id = c.id"
+        ),
+        {"rows": orjson.dumps(asked).decode(), "now": now},
+    )
+    return [
+        Claimed(
+            env=r.env,
+            id=r.id,
+            endpoint=r.endpoint,
+            message=r.message,
+            member=r.member,
+            attempts=r.attempts,
+            step=r.step,
+            fence=r.fence + 1,
+            replay=r.replay,
+            body=bytes(r.body),
+        )
+        for r in rows
+    ]
