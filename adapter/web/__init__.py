@@ -1,0 +1,1 @@
+"""What is served over HTTP: the receiver, the API, metrics and docs."""

@@ -1,0 +1,162 @@
+"""The Flask application: a view per route, the receiver, and an answer to everything that goes wrong."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import TYPE_CHECKING, Any, cast
+
+import structlog
+from a2wsgi import WSGIMiddleware
+from flask import Flask, Response, g, request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
+
+from adapter.errors import AdapterError, Busy, DatabaseUnavailable
+from adapter.store.database import is_transient
+from adapter.web import docs, health, metrics, table
+from adapter.web.dispatch import Request, serve
+from adapter.web.errors import Answer, answer_error, internal_error, problem
+from adapter.web.gate import Gate
+from adapter.web.lane import Lane
+from adapter.web.tally import method_label
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from a2wsgi.wsgi_typing import WSGIApp
+
+    from adapter.web.parts import Parts
+    from adapter.web.routing import Route
+
+log = structlog.get_logger()
+
+SAFE_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+def web_app(parts: Parts) -> Lane:
+    """Return the ASGI application that serves the receiver, and the API by Flask behind it, out of these parts."""
+    flask = cast("WSGIApp", flask_app(parts))
+    return Lane(parts, WSGIMiddleware(flask, workers=parts.settings.threads), SAFE_HEADERS)
+
+
+def flask_app(parts: Parts) -> Flask:
+    """Return the application that serves the API out of these parts."""
+    app = Flask("adapter.web", static_folder=None)
+    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
+    gate = Gate(parts)
+    for route in table.ROUTES:
+        app.add_url_rule(
+            _flask_rule(route.path),
+            f"{route.method} {route.path}",
+            _view(parts, gate, route),
+            methods=[route.method],
+        )
+    for path, page in {**health.pages(parts), **metrics.pages(parts), **docs.pages(parts)}.items():
+        app.add_url_rule(path, path, _plain(page), methods=["GET"])
+    _answer_errors(app, parts)
+    _frame(app, parts)
+    return app
+
+
+def _flask_rule(path: str) -> str:
+    """Write a path as Flask does. A shop's ids may have slashes in them, which WSGI gives us decoded."""
+    path = path.replace("{member}", "<path:member>").replace("{order}", "<path:order>")
+    return path.replace("{", "<").replace("}", ">")
+
+
+def respond(answer: Answer) -> Response:
+    """Turn an answer into Flask's response."""
+    return Response(answer.body, answer.status, list(answer.headers), content_type=answer.media_type)
+
+
+def _view(parts: Parts, gate: Gate, route: Route) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        asked = Request(path, request.environ, g.request_id, g.told)
+        return respond(serve(parts, gate, route, asked))
+
+    return view
+
+
+def _plain(page: Callable[[dict[str, Any]], Answer]) -> Callable[[], Response]:
+    def view() -> Response:
+        return respond(page(request.environ))
+
+    return view
+
+
+def _frame(app: Flask, parts: Parts) -> None:
+    """Give every request its id and its place in the metrics, and every response its safe headers."""
+
+    def begin() -> None:
+        g.request_id = f"req_{uuid.uuid4().hex}"
+        g.told = {}
+        g.began = time.perf_counter()
+
+    def end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = g.request_id
+        for name, value in (*g.told.items(), *SAFE_HEADERS.items()):
+            response.headers.setdefault(name, value)
+        parts.tally.requests.labels(method_label(request.method), _rule(), response.status_code).observe(
+            time.perf_counter() - g.began,
+        )
+        return response
+
+    app.before_request(begin)
+    app.after_request(end)
+
+
+def _rule() -> str:
+    """Return the route as a label: addresses that nobody serves share one."""
+    return "unmatched" if request.url_rule is None else request.url_rule.rule
+
+
+def _answer_errors(app: Flask, parts: Parts) -> None:
+    retry_after_s = parts.settings.retry_after_s
+
+    def named(error: AdapterError) -> Response:
+        parts.tally.failures.labels(method_label(request.method), _rule(), error.code).inc()
+        return respond(answer_error(error, g.request_id, retry_after_s))
+
+    def database(error: DBAPIError) -> Response:
+        if not is_transient(error):
+            return unexpected(error)
+        log.warning("database.unavailable", reason=str(error.orig), request_id=g.request_id)
+        return named(DatabaseUnavailable())
+
+    def pool(_error: PoolTimeout) -> Response:
+        return named(Busy("All connections to the database are in use; ask again in a moment."))
+
+    def http(error: HTTPException) -> Response:
+        return respond(_http_problem(error, g.request_id))
+
+    def unexpected(error: Exception) -> Response:
+        log.error("request.failed", request_id=g.request_id, path=request.path, exc_info=error)
+        return respond(internal_error(g.request_id))
+
+    app.register_error_handler(AdapterError, named)
+    app.register_error_handler(DBAPIError, database)
+    app.register_error_handler(PoolTimeout, pool)
+    app.register_error_handler(HTTPException, http)
+    app.register_error_handler(Exception, unexpected)
+
+
+def _http_problem(error: HTTPException, request_id: str) -> Answer:
+    """Say in our own form what the router found: no such path, not with this method."""
+    if isinstance(error, NotFound):
+        detail = "There is nothing at this address; /docs lists what there is."
+        return problem(404, "route_unknown", detail, request_id)
+    if isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(error.valid_methods or ()))
+        detail = f"This address does not take {request.method}; it takes {allowed}."
+        return problem(405, "method_not_allowed", detail, request_id, headers=(("Allow", allowed),))
+    return problem(error.code or 400, "request_invalid", error.description or "", request_id)

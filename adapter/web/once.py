@@ -1,0 +1,155 @@
+"""An Idempotency-Key: the request is carried out once, and its repeats get the first one's answer, byte for byte.
+
+A key belongs to one route of one environment, and to one request: path, query and body. A refusal or a failure does not
+use it up, nor does a bulk request of which every item failed. Of two that race, the later one waits for the
+earlier one's commit and finds its answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import IntegrityError
+
+from adapter.errors import AdapterError
+from adapter.store.database import in_unit_of_work
+from adapter.store.idempotency import (
+    RepeatKey,
+    answer_claim,
+    claim,
+    find_answer,
+    forget_expired,
+    release_claim,
+)
+from adapter.web.errors import Answer, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from adapter.web.routing import Call, Route
+
+    Work = Callable[[Connection | None], Answer]
+
+HEADER = "Idempotency-Key"
+REPLAYED = ("Idempotency-Replayed", "true")
+KEY_MAX = 255
+TIDY_EACH = 8
+"""The door keeps answers and forgets none: about one keyed command in so many forgets for the others as well."""
+DAY_MS = 86_400_000
+
+
+def repeat_key(call: Call, route: Route, raw: bytes, shown: str) -> RepeatKey:
+    """Return a key as it is kept. Raises `Problem` where it is empty or too long."""
+    if not shown.strip() or len(shown) > KEY_MAX:
+        raise Problem(
+            "request_invalid",
+            f"An {HEADER} has 1 to {KEY_MAX} characters.",
+            errors=((HEADER, "Too long, or empty."),),
+        )
+    path = (f"{name}={value}" for name, value in sorted(call.path.items()))
+    return RepeatKey(
+        key=_hash(route.method, route.path, shown),
+        request=_hash(*path, call.query.model_dump_json(), raw),
+        expires_at=call.now + call.parts.settings.idempotency_days * DAY_MS,
+    )
+
+
+class Once:
+    """A request under its key. `work` is given the connection of a unit of work, or None where it asks the door."""
+
+    def __init__(self, call: Call, shown: str, repeat: RepeatKey, work: Work) -> None:
+        self._call = call
+        self._shown = shown
+        self._repeat = repeat
+        self._work = work
+
+    def in_one_commit(self) -> Answer:
+        """Carry it out in the unit of work that keeps the answer; whoever loses a race for the key looks again."""
+        engine = self._call.parts.engine
+        try:
+            return self._counted(in_unit_of_work(engine, self._claimed))
+        except IntegrityError:
+            return self._counted(in_unit_of_work(engine, self._claimed))
+
+    def through_the_door(self) -> Answer:
+        """Carry it out through the door, which commits by itself, then keep the answer.
+
+        Only for commands that may be repeated without a second effect: two that race both submit theirs, and both are
+        answered what was kept first. So is a repeat after a crash between the two commits.
+        """
+        engine = self._call.parts.engine
+        with engine.connect() as connection:
+            known = self._known(connection)
+        if known is not None:
+            return self._counted(known)
+        answer = self._work(None)
+        try:
+            return self._counted(in_unit_of_work(engine, lambda connection: self._kept(connection, answer)))
+        except IntegrityError:
+            with engine.connect() as connection:
+                return self._counted(self._known(connection) or answer)
+
+    def by_the_command(self) -> Answer:
+        """Carry it out by a command that the door keeps the answer of, in the commit of its effect."""
+        if self._repeat.key[0] % TIDY_EACH == 0:
+            engine, now = self._call.parts.engine, self._call.now
+            in_unit_of_work(engine, lambda connection: forget_expired(connection, now))
+        try:
+            answer = self._counted(self._work(None))
+        except AdapterError as error:
+            if error.code == "idempotency_key_reused":
+                self._count("refused")
+            raise
+        return replace(answer, headers=(*answer.headers, (HEADER, self._shown)))
+
+    def _claimed(self, connection: Connection) -> Answer:
+        known = self._known(connection)
+        if known is not None:
+            return known
+        claim(connection, self._call.env, self._repeat, self._call.now)
+        return self._answered(connection, self._work(connection))
+
+    def _kept(self, connection: Connection, answer: Answer) -> Answer:
+        claim(connection, self._call.env, self._repeat, self._call.now)
+        return self._answered(connection, answer)
+
+    def _answered(self, connection: Connection, answer: Answer) -> Answer:
+        if answer.keep:
+            answer_claim(connection, self._call.env, self._repeat.key, answer.status, answer.body)
+        else:
+            release_claim(connection, self._call.env, self._repeat.key)
+        return replace(answer, headers=(*answer.headers, (HEADER, self._shown)))
+
+    def _known(self, connection: Connection) -> Answer | None:
+        known = find_answer(connection, self._call.env, self._repeat.key, self._call.now)
+        if known is None:
+            return None
+        if known.request != self._repeat.request:
+            self._count("refused")
+            raise Problem(
+                "idempotency_key_reused",
+                f"This {HEADER} was used for another request; take a new one.",
+                errors=((HEADER, "Used for another path or body."),),
+            )
+        return Answer(known.status, known.answer, headers=((HEADER, self._shown), REPLAYED))
+
+    def _counted(self, answer: Answer) -> Answer:
+        self._count("repeated" if REPLAYED in answer.headers else "first")
+        return answer
+
+    def _count(self, outcome: str) -> None:
+        tally = self._call.parts.tally
+        tally.keyed.labels(*tally.whose(self._call.catalog, self._call.env), outcome).inc()
+
+
+def _hash(*parts: str | bytes) -> bytes:
+    digest = hashlib.sha256()
+    for part in parts:
+        raw = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        digest.update(len(raw).to_bytes(8, "big"))
+        digest.update(raw)
+    return digest.digest()

@@ -1,0 +1,34 @@
+"""All routes of the API, noun by noun: what is served, and what is documented."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.web import (
+    balances,
+    booking,
+    deliveries,
+    endpoints,
+    events,
+    members,
+    messages,
+    replays,
+    reports,
+    transactions,
+)
+
+if TYPE_CHECKING:
+    from adapter.web.routing import Route
+
+ROUTES: tuple[Route, ...] = (
+    *members.ROUTES,
+    *balances.ROUTES,
+    *transactions.ROUTES,
+    *booking.ROUTES,
+    *endpoints.ROUTES,
+    *messages.ROUTES,
+    *deliveries.ROUTES,
+    *replays.ROUTES,
+    *events.ROUTES,
+    *reports.ROUTES,
+)

@@ -1,0 +1,203 @@
+"""Transactions and programs over HTTP, to read; `booking.py` has how they come about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import orjson
+from pydantic import AfterValidator, Field
+
+from adapter import ids
+from adapter.clock import iso
+from adapter.errors import NotFound
+from adapter.points import points
+from adapter.store.reading.awards import award_of_transaction
+from adapter.store.reading.members import find_member
+from adapter.store.reading.paging import decode_cursor, page_of
+from adapter.store.reading.transactions import TransactionFilter, find_transaction, list_transactions
+from adapter.web.queries import Listing, Period, Reference, Selection
+from adapter.web.routing import Call, Route, missing
+from adapter.web.shown import ProgramShown, TransactionShown
+
+if TYPE_CHECKING:
+    from adapter.book.state import Transaction
+    from adapter.catalog import Definition, ProgramVersion
+
+State = Literal["pending", "completed", "cancelled", "expired", "rejected"]
+
+
+def _name_and_value(written: str) -> str:
+    if ":" not in written:
+        raise ValueError("give name:value")
+    return written
+
+
+class MemberTransactionsQuery(Period):
+    state: State | None = None
+    type: Literal["credit", "debit"] | None = None
+    source: Reference | None = Field(None, description="Of orders of this source.")
+    metadata: Annotated[str, Field(max_length=600), AfterValidator(_name_and_value)] | None = Field(
+        None, description="`name:value`: only those that have this in their metadata."
+    )
+
+
+class TransactionsQuery(MemberTransactionsQuery):
+    member: Reference | None = Field(None, description="`mem_…`, `source:customer` or an e-mail address.")
+
+
+def transactions(call: Call) -> dict[str, Any]:
+    """List transactions of all members, or of one."""
+    reference = call.query.member
+    return _page(call, None if reference is None else find_member(call.database, call.env, reference).id)
+
+
+def member_transactions(call: Call) -> dict[str, Any]:
+    """List one member's transactions."""
+    return _page(call, find_member(call.database, call.env, call.path["member"]).id)
+
+
+def transaction(call: Call) -> dict[str, Any]:
+    """Show one transaction."""
+    found = find_transaction(call.database, call.env, call.id("transaction", "txn"))
+    if found is None:
+        raise missing("txn", call.path["transaction"])
+    decimals = call.definition(found.definition).decimals
+    award = award_of_transaction(call.database, found, decimals)
+    return transaction_view(call, found) | ({} if award is None else {"award": award})
+
+
+def programs(call: Call) -> dict[str, Any]:
+    """List the programs, each in the version that is in force now."""
+    asked: Listing = call.query
+    after = "" if asked.cursor is None else decode_cursor(asked.cursor, str)[0]
+    names = sorted(name for env, name in call.catalog.programs if env == call.env and name > after)
+    return page_of(names, asked.limit, lambda name: (name,)).view(lambda name: _program_view(call, name))
+
+
+def program(call: Call) -> dict[str, Any]:
+    """Show one program."""
+    name = call.path["program"]
+    if (call.env, name) not in call.catalog.programs:
+        raise NotFound(f"There is no program {name[:80]!r} in this environment.", field="program")
+    return _program_view(call, name)
+
+
+def _page(call: Call, member: int | None) -> dict[str, Any]:
+    asked: MemberTransactionsQuery = call.query
+    chosen = TransactionFilter(
+        member, asked.state, asked.type, asked.source, None, asked.since, asked.until, asked.metadata
+    )
+    page = list_transactions(call.database, call.env, chosen, limit=asked.limit, cursor=asked.cursor)
+    return page.view(lambda found: transaction_view(call, found))
+
+
+def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
+    """Return a transaction as it is shown everywhere."""
+    definition = call.definition(found.definition)
+    return {
+        "id": ids.show("txn", found.id),
+        "member": ids.show("mem", found.member),
+        "program": definition.program,
+        "balance_definition": definition.name,
+        "type": found.kind,
+        "state": found.state,
+        "amount": points(found.amount, definition.decimals),
+        "reason": found.reason,
+        "source": found.order_source,
+        "order": found.order_ref,
+        "event": None if found.event is None else ids.show("evt", found.event),
+        **{
+            name: _instant(getattr(found, name))
+            for name in (
+                "occurred_at",
+                "created_at",
+                "updated_at",
+                "completed_at",
+                "cancelled_at",
+                "expires_at",
+            )
+        },
+        "metadata": {} if found.metadata is None else orjson.loads(found.metadata),
+    }
+
+
+def _instant(at: int | None) -> str | None:
+    return None if at is None else iso(at)
+
+
+def _program_view(call: Call, name: str) -> dict[str, Any]:
+    version = call.catalog.version_at(call.env, name, call.now)
+    of_it = [
+        one
+        for key, one in sorted(call.catalog.definitions.items())
+        if key[0] == call.env and one.program == name
+    ]
+    return {**_version_view(version), "balance_definitions": [_definition_view(one) for one in of_it]}
+
+
+def _version_view(version: ProgramVersion) -> dict[str, Any]:
+    body = version.program.model_dump(mode="json")
+    return {**body, "version": version.version, "published_at": iso(version.published_at)}
+
+
+def _definition_view(one: Definition) -> dict[str, Any]:
+    return {"name": one.name, "unit": one.unit, "decimals": one.decimals}
+
+
+ROUTES = (
+    Route(
+        "GET",
+        "/v1/members/{member}/transactions",
+        member_transactions,
+        "transactions:read",
+        "List a member's transactions",
+        TransactionShown,
+        "Transactions",
+        query=MemberTransactionsQuery,
+        listed=True,
+    ),
+    Route(
+        "GET",
+        "/v1/transactions",
+        transactions,
+        "transactions:read",
+        "List transactions",
+        TransactionShown,
+        "Transactions",
+        query=TransactionsQuery,
+        listed=True,
+        text="Credits and debits, newest first.",
+    ),
+    Route(
+        "GET",
+        "/v1/transactions/{transaction}",
+        transaction,
+        "transactions:read",
+        "Show a transaction",
+        TransactionShown,
+        "Transactions",
+        query=Selection,
+    ),
+    Route(
+        "GET",
+        "/v1/programs",
+        programs,
+        "programs:read",
+        "List programs",
+        ProgramShown,
+        "Programs",
+        query=Listing,
+        listed=True,
+        text="Each in the version that is in force now; an order keeps the one it was placed under.",
+    ),
+    Route(
+        "GET",
+        "/v1/programs/{program}",
+        program,
+        "programs:read",
+        "Show a program",
+        ProgramShown,
+        "Programs",
+        query=Selection,
+    ),
+)

@@ -1,0 +1,305 @@
+"""Idempotency-Keys: one effect and one answer, whatever is sent twice, late, together or by mistake."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from sqlalchemy import func, insert, select
+
+from adapter.engine.door import Door
+from adapter.errors import Conflict
+from adapter.store import tables as t
+from adapter.store.idempotency import FORGET_MOST, forget_expired
+from adapter.web import table
+from adapter.web.openapi import document
+from adapter.web.parts import WebSettings
+from adapter.web.routing import Access, Call, Repeated, Route, Shown
+from adapter.web.table import ROUTES
+from tests.shop import DAY, NOW, placed, recorded, shipped
+from tests.web.conftest import STRANGER, TOKEN
+from tests.web.test_receiver import ORDER
+from tests.web.test_service import figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from werkzeug.test import TestResponse
+
+    from tests.web.conftest import Web
+
+ENDPOINT = "/v1/endpoints"
+HOOK = {"url": "https://example.com/hook"}
+POSTS = [route for route in ROUTES if route.method == "POST"]
+LABELS = {"tenant": "acme", "mode": "test"}
+
+
+def send(web: Web, path: str, body: Any = None, *, key: str = "k", token: str = TOKEN) -> TestResponse:
+    return web.client.post(path, json=body, headers={"api-key": token, "Idempotency-Key": key})
+
+
+def count(web: Web, of: Any) -> int:
+    with web.engine.connect() as connection:
+        return int(connection.execute(select(func.count()).select_from(of)).scalar_one())
+
+
+def together(number: int, ask: Callable[[], TestResponse]) -> list[TestResponse]:
+    """Ask from so many threads at the same moment."""
+    start, answers = threading.Barrier(number), []
+
+    def run() -> None:
+        start.wait()
+        answers.append(ask())
+
+    threads = [threading.Thread(target=run) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+# --- every POST -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("route", POSTS, ids=lambda route: route.name)
+def test_every_post_takes_a_key_and_says_so(route: Route) -> None:
+    assert route.access is not Access.READ, "what only reads is a GET"
+    (operation,) = (one["post"] for path, one in document(ROUTES, "")["paths"].items() if path == route.path)
+    assert "Idempotency-Key" in {one["name"] for one in operation["parameters"]}
+
+
+WAYS: dict[str, tuple[str, Any]] = {
+    "add_endpoint": (ENDPOINT, HOOK),
+    "rotate_secret": (f"{ENDPOINT}/{{endpoint}}/rotate", {"overlap": 60}),
+    "send_test": (f"{ENDPOINT}/{{endpoint}}/test", None),
+    "enable_endpoint": (f"{ENDPOINT}/{{endpoint}}/enable", {}),
+    "disable_endpoint": (f"{ENDPOINT}/{{endpoint}}/disable", None),
+    "replay_delivery": ("/v1/deliveries/{delivery}/replay", None),
+    "create_replay": ("/v1/replays", {"type": "balance.updated"}),
+    "replay_event": ("/v1/events/{event}/replay", None),
+    "begin_transaction": ("/v1/transactions", {"member": "shop:7000", "type": "credit", "amount": 5}),
+    "complete_transaction": ("/v1/transactions/{first}/complete", {"reason": "done"}),
+    "cancel_transaction": ("/v1/transactions/{second}/cancel", {}),
+}
+"""How each POST is asked, so that it succeeds."""
+
+
+@pytest.fixture
+def furnished(web: Web) -> tuple[Web, dict[str, str]]:
+    """An endpoint, a delivery and an event, by what they are called."""
+    endpoint = web.post(ENDPOINT, HOOK, status=201)["id"]
+    web.shop("order.created", ORDER)
+    web.play(recorded(placed()), recorded(shipped()))
+    shop = web.get("/v1/events", type="order.created")["data"][0]["id"]
+    path, body = WAYS["begin_transaction"]
+    first, second = (web.post(path, body, status=201)["id"] for _ in range(2))
+    return web, {
+        "endpoint": endpoint, "event": shop, "delivery": web.get("/v1/deliveries")["data"][0]["id"],
+        "first": first, "second": second,
+    }  # fmt: skip
+
+
+def test_every_post_is_repeated_byte_for_byte(furnished: tuple[Web, dict[str, str]]) -> None:
+    web, named = furnished
+    for route in POSTS:
+        path, body = WAYS[route.name]
+        first, again = (send(web, path.format(**named), body, key=route.name) for _ in range(2))
+        assert first.status_code == route.status, (route.name, first.get_data(as_text=True))
+        assert (again.status_code, again.get_data()) == (first.status_code, first.get_data()), route.name
+        assert "Idempotency-Replayed" not in first.headers
+        assert again.headers["Idempotency-Replayed"] == "true"
+        assert first.headers["Idempotency-Key"] == again.headers["Idempotency-Key"] == route.name
+        assert again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
+    assert figure(web, "loyalty_requests_keyed_total", outcome="first", **LABELS) == len(POSTS)
+    assert figure(web, "loyalty_requests_keyed_total", outcome="repeated", **LABELS) == len(POSTS)
+
+
+def test_a_key_belongs_to_one_route_and_one_environment(furnished: tuple[Web, dict[str, str]]) -> None:
+    web, named = furnished
+    answers = [
+        send(web, path.format(**named), body, key="shared").headers.get("Idempotency-Replayed")
+        for path, body in (WAYS[route.name] for route in POSTS)
+    ]
+    assert answers == [None] * len(POSTS)
+    assert "Idempotency-Replayed" not in send(web, ENDPOINT, HOOK, key="shared", token=STRANGER).headers
+
+
+def test_another_request_under_a_key_is_refused_and_counted(furnished: tuple[Web, dict[str, str]]) -> None:
+    web, named = furnished
+    for path, body in ((ENDPOINT, {**HOOK, "timeout": 3}), (f"/v1/events/{named['event']}/replay", None)):
+        send(web, path, HOOK if body else None)
+        other = path if body else f"/v1/events/{web.get('/v1/events')['data'][0]['id']}/replay"
+        problem = send(web, other, body)
+        assert (problem.status_code, problem.get_json()["code"]) == (422, "idempotency_key_reused"), path
+        assert problem.get_json()["errors"][0]["field"] == "Idempotency-Key"
+    assert figure(web, "loyalty_requests_keyed_total", outcome="refused", **LABELS) == 2
+
+
+def test_a_failure_does_not_burn_a_key(furnished: tuple[Web, dict[str, str]]) -> None:
+    web, named = furnished
+    path = f"/v1/events/{named['event']}/replay"
+    web.submit_error = RuntimeError("a defect")
+    assert send(web, path).status_code == 500
+    web.submit_error = None
+    first = send(web, path)
+    assert (first.status_code, first.headers.get("Idempotency-Replayed")) == (200, None)
+    assert send(web, ENDPOINT, {"url": "not a url"}, key="url").status_code == 400
+    assert send(web, ENDPOINT, HOOK, key="url").status_code == 201  # even with another body: nothing was kept
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_keys_are_remembered_as_long_as_set(web: Web, days: int) -> None:
+    web.use(settings=WebSettings(idempotency_days=days))
+    first = send(web, ENDPOINT, HOOK)
+    web.now = NOW + days * DAY - 1
+    assert send(web, ENDPOINT, HOOK).get_data() == first.get_data()
+    web.now = NOW + days * DAY
+    fresh = send(web, ENDPOINT, HOOK)
+    assert (fresh.status_code, fresh.headers.get("Idempotency-Replayed")) == (201, None)
+    assert fresh.get_json()["id"] != first.get_json()["id"]
+
+
+def remembered(web: Web, number: int, *, until: int) -> None:
+    with web.engine.begin() as connection:
+        rows = [
+            {
+                "env": 1,
+                "key": b"%d" % n,
+                "request": b"",
+                "status": 200,
+                "answer": b"",
+                "expires_at": until + n,
+            }
+            for n in range(number)
+        ]
+        connection.execute(insert(t.idempotency_keys), rows)
+
+
+def test_what_is_over_is_forgotten_a_little_at_a_time(web: Web) -> None:
+    remembered(web, 50, until=NOW - 50)  # the last one is over now
+    send(web, ENDPOINT, HOOK, key="one")
+    assert count(web, t.idempotency_keys) == 51 - FORGET_MOST
+    with web.engine.connect() as connection:
+        oldest = connection.execute(select(func.min(t.idempotency_keys.c.expires_at))).scalar_one()
+    assert oldest == NOW - 50 + FORGET_MOST  # the longest over went first
+    for name in ("two", "three", "four"):
+        send(web, ENDPOINT, HOOK, key=name)
+    assert count(web, t.idempotency_keys) == 4
+
+
+def test_commands_forget_for_each_other(web: Web) -> None:
+    web.play(recorded(placed()))
+    remembered(web, 100, until=NOW - 100)
+    path, body = WAYS["begin_transaction"]
+    for number in range(60):
+        assert send(web, path, body, key=f"k{number}").status_code == 201
+    assert count(web, t.idempotency_keys) == 60
+
+
+def test_what_another_is_just_forgetting_is_not_waited_for(web: Web) -> None:
+    if web.engine.dialect.name == "sqlite":
+        pytest.skip("one writer at a time: there is no other")
+    remembered(web, 3, until=NOW - 10)
+    with web.engine.begin() as first, web.engine.begin() as second:
+        assert forget_expired(first, NOW, most=2) == 2
+        assert forget_expired(second, NOW, most=2) == 1
+
+
+# --- together -------------------------------------------------------------------------------------
+
+
+def test_twins_have_one_effect_and_one_answer(web: Web) -> None:
+    web.get("/v1/members")
+    answers = together(8, lambda: send(web, ENDPOINT, HOOK))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.get_data() for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert count(web, t.endpoints) == 1
+
+
+def test_twins_through_the_door_have_one_answer(furnished: tuple[Web, dict[str, str]]) -> None:
+    web, named = furnished
+    before = count(web, t.transfers)
+    answers = together(6, lambda: send(web, f"/v1/events/{named['event']}/replay"))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.get_data() for answer in answers}) == 1
+    assert (count(web, t.transfers), count(web, t.idempotency_keys)) == (before, 1)
+
+
+def test_twins_that_book_have_one_effect_and_one_answer(web: Web) -> None:
+    web.play(recorded(placed()))
+    path, body = WAYS["begin_transaction"]
+    before = count(web, t.transactions)
+    with Door(web.engine, web.clock) as door:
+        web.use(submit=door.submit)
+        answers = together(8, lambda: send(web, path, body))
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.get_data() for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" not in answer.headers for answer in answers) == 1
+    assert count(web, t.transactions) == before + 1
+
+
+class TakenShown(Shown):
+    taken: str
+
+
+def test_the_later_twin_is_not_told_that_the_earlier_was_first(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What may be done once would be refused the second time: but a twin is not a second time."""
+
+    def take(call: Call) -> dict[str, Any]:
+        if call.database.execute(select(t.replays.c.id).where(t.replays.c.id == 1)).first():
+            raise Conflict("It is taken.")
+        call.database.execute(insert(t.replays).values(env=1, id=1, filter="", selected=0, created_at=0))
+        return {"taken": call.request_id}
+
+    route = Route("POST", "/v1/take", take, "x:write", "Take", TakenShown, "X", access=Access.WRITE)
+    monkeypatch.setattr(table, "ROUTES", (*table.ROUTES, route))
+    web.use()
+    web.get("/v1/members")
+    answers = together(6, lambda: send(web, "/v1/take"))
+    assert [answer.status_code for answer in answers] == [200] * 6, [one.get_data() for one in answers]
+    assert len({answer.get_data() for answer in answers}) == 1
+    assert send(web, "/v1/take", key="another").status_code == 409
+
+
+# --- commands whose answer the door keeps ------------------------------------------------------------
+
+
+def test_a_command_may_keep_its_answer_itself(sqlite_web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[bytes, bytes, int]] = []
+
+    def ask_the_door(call: Call) -> Any:
+        assert call.repeat is not None
+        first = not seen
+        seen.append((call.repeat.key, call.repeat.request, call.repeat.expires_at))
+        if len(seen) > 2:
+            raise Conflict("Used for another.", code="idempotency_key_reused")
+        return {"taken": "once"} if first else Repeated({"taken": "once"})
+
+    route = Route(
+        "POST", "/v1/ask", ask_the_door, "x:write", "Ask", TakenShown, "X", access=Access.DOOR, keeps=True
+    )  # fmt: skip
+    monkeypatch.setattr(table, "ROUTES", (*table.ROUTES, route))
+    sqlite_web.use()
+    first, again, other = (
+        send(sqlite_web, "/v1/ask"),
+        send(sqlite_web, "/v1/ask"),
+        send(sqlite_web, "/v1/ask"),
+    )
+    assert first.get_data() == again.get_data() == orjson.dumps({"taken": "once"})
+    assert "Idempotency-Replayed" not in first.headers
+    assert (again.headers["Idempotency-Key"], again.headers["Idempotency-Replayed"]) == ("k", "true")
+    assert other.status_code == 422
+    assert len(set(seen)) == 1
+    assert seen[0][2] == NOW + DAY
+    assert count(sqlite_web, t.idempotency_keys) == 0  # the door's to keep
+    for outcome in ("first", "repeated", "refused"):
+        assert figure(sqlite_web, "loyalty_requests_keyed_total", outcome=outcome, **LABELS) == 1
