@@ -1,0 +1,135 @@
+"""`make bench`: ratios of one run, interleaved and repeated. Absolute figures are this machine's and this minute's.
+
+webhooks    durable events per second over HTTP, against (a) a Flask route that only checks the HMAC and parses the
+            same body on the same server, and (b) our own code committing once for each request
+latencies   p50 and p99 of the same rounds
+deliveries  claimed, signed, sent and recorded per second, against a bare loop of `requests` posts on as many threads
+costs       statements and bytes written per event; memory of all processes under that load
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import create_engine, text
+
+from tests.bench import costs, hooks, sending
+from tests.bench.load import Measured, drive
+from tests.bench.service import baseline, configure, fresh, memory_mb, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import psutil
+
+NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+THREADS = 64
+console = Console(width=110)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each round")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument(
+        "--postgres", default=NEARBY, help="URL of a server to measure on too; empty: SQLite only"
+    )
+    options = parser.parse_args()
+    with databases(options.postgres) as urls:
+        for name, url in urls.items():
+            webhooks(name, url, options)
+        for name, url in urls.items():
+            costs.show(console, name, url)
+            sending.show(console, name, url)
+    return 0
+
+
+@contextmanager
+def databases(postgres: str) -> Iterator[dict[str, str]]:
+    """Yield a maker of fresh databases' URLs for each kind that can be had."""
+    with tempfile.TemporaryDirectory(prefix="loyalty-bench-") as folder, ExitStack() as stack:
+        urls = {"SQLite": f"sqlite:///{folder}/loyalty.db"}
+        if postgres:
+            try:
+                urls["PostgreSQL"] = stack.enter_context(_postgres(postgres))
+            except Exception as error:  # noqa: BLE001 - whatever it is: the bench goes on without
+                console.print(f"[red]PostgreSQL is left out: {type(error).__name__}")
+        yield urls
+
+
+@contextmanager
+def _postgres(server: str) -> Iterator[str]:
+    name = "loyalty_bench"
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    try:
+        yield engine.url.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        engine.dispose()
+
+
+def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
+    """Measure taking webhooks in."""
+    rounds: dict[str, list[Measured]] = {
+        "checks and parses only (a)": [],
+        "durable": [],
+        "one commit a request (b)": [],
+    }
+    memory = 0.0
+    fresh(url)
+    configure(url)
+    for _ in range(options.rounds):
+        with baseline(THREADS) as port:
+            rounds["checks and parses only (a)"].append(_round(port, "/check", options))
+        with _served(url) as (port, process):
+            rounds["durable"].append(_round(port, f"/webhooks/{hooks.SOURCE}", options))
+            memory = max(memory, memory_mb(process))
+        with _served(url, door__batch_max=1) as (port, _):
+            rounds["one commit a request (b)"].append(_round(port, f"/webhooks/{hooks.SOURCE}", options))
+    _print(name, rounds, memory)
+
+
+@contextmanager
+def _served(url: str, **settings: object) -> Iterator[tuple[int, psutil.Process]]:
+    with tempfile.TemporaryDirectory() as folder, running(url, Path(folder), **settings) as served:
+        yield served
+
+
+def _round(port: int, path: str, options: argparse.Namespace) -> Measured:
+    requests = hooks.requests(port, path=path)
+    drive(port, requests, connections=options.connections, seconds=0.5)  # warm up
+    return drive(port, requests, connections=options.connections, seconds=options.seconds)
+
+
+def _print(name: str, rounds: dict[str, list[Measured]], memory: float) -> None:
+    table = Table(title=f"webhooks in, {name}", title_justify="left")
+    for column in ("", "events/s", "p50 ms", "p99 ms", "not 2xx"):
+        table.add_column(column, justify="right" if column else "left")
+    rates = {kind: statistics.median(one.per_second for one in measured) for kind, measured in rounds.items()}
+    for kind, measured in rounds.items():
+        bad = sum(count for one in measured for status, count in one.statuses.items() if status >= 300)
+        p50, p99 = (statistics.median(one.quantile(share) for one in measured) for share in (0.5, 0.99))
+        table.add_row(kind, f"{rates[kind]:.0f}", f"{p50:.1f}", f"{p99:.1f}", str(bad))
+    console.print(table)
+    check, ours, single = rates.values()
+    console.print(
+        f"durable / (a) = [bold]{ours / check:.2f}[/]   durable / (b) = [bold]{ours / single:.1f}[/]   "
+        f"memory of all processes under load: [bold]{memory:.0f} MB[/]\n",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
