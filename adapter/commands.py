@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -49,7 +50,15 @@ class Once(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ends_at: Millis
 
 
-class BeginTransaction(msgspec.Struct, frozen=True, kw_only=True, tag="begin_transaction", gc=False):
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What every command of the API says. `once` is the Idempotency-Key that it came under."""
+
+    env: int
+    received_at: Millis
+    once: Once | None = None
+
+
+class BeginTransaction(Asked, frozen=True, kw_only=True, tag="begin_transaction", gc=False):
     """Credit or debit a member: at once, or in two phases.
 
     Pending, a credit waits in `pending` and a debit holds its points in `reserved`, until it is completed, cancelled,
@@ -57,7 +66,6 @@ class BeginTransaction(msgspec.Struct, frozen=True, kw_only=True, tag="begin_tra
     definition's smallest units. The caller draws `id`, so that the stored command makes the same transaction again.
     """
 
-    env: int
     id: int
     member: int
     definition: int
@@ -65,30 +73,26 @@ class BeginTransaction(msgspec.Struct, frozen=True, kw_only=True, tag="begin_tra
     amount: int
     complete: bool
     occurred_at: Millis
-    received_at: Millis
     deadline: Millis | None = None
     points_end_at: Millis | None = None
     reason: str | None = None
     metadata: dict[str, str] = {}
-    once: Once | None = None
 
 
-class EndTransaction(msgspec.Struct, frozen=True, kw_only=True, tag="end_transaction", gc=False):
+class EndTransaction(Asked, frozen=True, kw_only=True, tag="end_transaction", gc=False):
     """Complete or cancel a pending transaction. Of two that come at once exactly one wins; the other is refused."""
 
-    env: int
     transaction: int
     member: int
     definition: int
     state: str  # completed | cancelled
-    received_at: Millis
     reason: str | None = None
-    once: Once | None = None
 
 
-TransactionCommand = BeginTransaction | EndTransaction
+ApiCommand = BeginTransaction | EndTransaction
+"""What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 
-Command = RecordEvent | Elapse | BeginTransaction | EndTransaction
+Command = RecordEvent | Elapse | ApiCommand
 
 
 class EventState(StrEnum):
@@ -105,7 +109,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     For a `RecordEvent`: the id under which it is stored, its state, the reason if it is not simply applied, and
     whether it had been stored before (then nothing happened, and id and state are the first one's).
-    For a command about a transaction: `row`, the transaction as it then was, column by column.
+    For a command of the API: `row`, what it made or changed as it then was, column by column.
     For a command that the book refused, or that met an unavailable database: `error` is the error's code, `reason` a
     sentence, and `figures` what it depends on, in smallest units.
     """
@@ -115,5 +119,5 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     reason: str | None = None
     duplicate: bool = False
     error: str | None = None
-    row: dict[str, str | int | None] | None = None
+    row: dict[str, Any] | None = None
     figures: dict[str, int] | None = None

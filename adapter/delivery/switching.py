@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from adapter.catalog import Endpoint
 
+
 def raise_version(connection: Connection) -> None:
     """Tell every process that what is configured has changed."""
     connection.execute(

@@ -13,17 +13,10 @@ from adapter import ids
 from adapter.book.elapsing import elapse
 from adapter.book.recording import record_event
 from adapter.book.settle import NeedsLots
-from adapter.book.transacting import begin_transaction, end_transaction
 from adapter.book.working import BalanceKey, StoredEvent, WorkingSet
-from adapter.commands import (
-    BeginTransaction,
-    Command,
-    Elapse,
-    Outcome,
-    RecordEvent,
-    TransactionCommand,
-)
+from adapter.commands import ApiCommand, Command, Elapse, Outcome, RecordEvent
 from adapter.engine.answers import Answers
+from adapter.engine.carrying import carry_out
 from adapter.engine.journal import entry_of
 from adapter.engine.load import load
 from adapter.engine.write import Recorded, write
@@ -107,19 +100,13 @@ class _Decided:
         else:
             self.answered.append((command, self.answers.find(command) or self._carry_out(command)))
 
-    def _carry_out(self, command: TransactionCommand) -> Outcome:
+    def _carry_out(self, command: ApiCommand) -> Outcome:
         number = self.work.new_id()
-        outcome = _carry_out(self.work, command, number)
+        outcome = carry_out(self.work, command, number)
         if outcome.error is None:
             self.recorded.append(entry_of(command, outcome, number))
             self.answers.keep(command, outcome)
         return outcome
-
-
-def _carry_out(work: WorkingSet, command: TransactionCommand, event: int) -> Outcome:
-    if isinstance(command, BeginTransaction):
-        return begin_transaction(work, command, event)
-    return end_transaction(work, command, event)
 
 
 EventKey = tuple[int, str, bytes]

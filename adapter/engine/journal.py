@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from adapter.book.working import StoredEvent
-from adapter.commands import (
-    BeginTransaction,
-    EndTransaction,
-    EventState,
-    Outcome,
-    RecordEvent,
-    TransactionCommand,
-)
+from adapter.commands import ApiCommand, EventState, Outcome, RecordEvent
+from adapter.engine.carrying import WAYS
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
 
@@ -28,36 +22,43 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from adapter.clock import Millis
-
 API = "@api"
 """The source of commands. No shop's name has this letter."""
 
+MEMBER_FIELDS = ("member",)
+"""The fields of commands that name a member."""
+
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(TransactionCommand)
+_decoder = msgspec.json.Decoder(ApiCommand)
 
 
-def entry_of(command: TransactionCommand, outcome: Outcome, number: int) -> tuple[RecordEvent, StoredEvent]:
+def entry_of(command: ApiCommand, outcome: Outcome, number: int) -> tuple[RecordEvent, StoredEvent]:
     """Return how a command that was carried out is stored: no Idempotency-Key, that is not part of what it means."""
+    way = WAYS[type(command)]
     bare = msgspec.structs.replace(command, once=None)
-    topic = f"transaction.{outcome.state}"
+    topic = f"{way.noun}.{outcome.state}"
     record = RecordEvent(
         env=command.env,
         source=API,
-        key=_key(command),
+        key=sha256(way.entry(command).encode()).digest(),
         topic=topic,
         headers={},
         body=_encoder.encode(bare),
         received_at=command.received_at,
     )
-    at: Millis = command.occurred_at if isinstance(command, BeginTransaction) else command.received_at
-    return record, StoredEvent(number, EventState.APPLIED, None, topic, None, command.member, at)
+    at = way.occurred_at(command)
+    return record, StoredEvent(number, EventState.APPLIED, None, topic, None, way.member(command), at)
 
 
-def command_of(body: bytes, member: int) -> TransactionCommand:
-    """Return a stored command, for the member that stands in a book made anew for its own."""
-    command: TransactionCommand = _decoder.decode(body)
-    return msgspec.structs.replace(command, member=member)
+def command_of(body: bytes, env: int, members: Counterparts) -> ApiCommand:
+    """Return a stored command, for the members that stand in a book made anew for its own."""
+    command: ApiCommand = _decoder.decode(body)
+    others = {
+        name: members.find(env, getattr(command, name))
+        for name in MEMBER_FIELDS
+        if getattr(command, name, None) is not None
+    }
+    return msgspec.structs.replace(command, **others)
 
 
 class Counterparts:
@@ -69,9 +70,9 @@ class Counterparts:
     def __init__(self) -> None:
         self._known: dict[tuple[int, int], int] = {}
 
-    def find(self, env: int, member: int) -> int | None:
-        """Return the other book's member."""
-        return self._known.get((env, member))
+    def find(self, env: int, member: int) -> int:
+        """Return the other book's member; one that was enrolled by a command has its id in both."""
+        return self._known.get((env, member), member)
 
     def learn(self, scratch: Engine, rows: Iterable[Any]) -> None:
         """Learn from stored webhooks (`env`, `source`, `key`, `member`) that the other book has just taken in."""
@@ -85,10 +86,3 @@ class Counterparts:
             for row in select_by_keys(connection, t.events, names, new, columns=(*names, "member")):
                 if row.member is not None:
                     self._known[row.env, new[row.env, row.source, bytes(row.key)]] = row.member
-
-
-def _key(command: TransactionCommand) -> bytes:
-    """Return the key of the entry: a transaction begins once, and ends once."""
-    if isinstance(command, EndTransaction):
-        return sha256(b"end:%d" % command.transaction).digest()
-    return sha256(b"begin:%d" % command.id).digest()

@@ -15,7 +15,8 @@ from adapter.book.orders import customer_of
 from adapter.book.people import ADDRESS
 from adapter.book.state import Balance, Lot, Order, Transaction
 from adapter.book.working import BalanceKey, Member, Person, WorkingSet
-from adapter.commands import BeginTransaction, Command, EndTransaction, RecordEvent, TransactionCommand
+from adapter.commands import Command, RecordEvent
+from adapter.engine.carrying import Touched, touched_by
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
 from adapter.store.pending import next_deadlines, over, set_aside
@@ -43,20 +44,14 @@ def load(
 ) -> None:
     """Fill the working set. `needs` are balances of which a clawback or a debit asked for all lots."""
     events = [command for command in commands if isinstance(command, RecordEvent)]
-    asked = [command for command in commands if isinstance(command, BeginTransaction | EndTransaction)]
-    lapses = {(one.env, one.member, one.definition) for one in commands if not isinstance(one, RecordEvent)}
-    due_orders = _orders_of_due_lots(connection, lapses, work.now)
+    touched = touched_by(commands)
+    due_orders = _orders_of_due_lots(connection, touched.balances, work.now)
     _load_orders(connection, work, events, due_orders)
-    _load_people(connection, work, events, {(one.env, one.member) for one in asked})
-    _load_balances(connection, work, lapses)
-    debits = {
-        (one.env, one.member, one.definition)
-        for one in asked
-        if isinstance(one, BeginTransaction) and one.kind == "debit"
-    }
-    _load_lots(connection, work, lapses, debits, needs)
+    _load_people(connection, work, events, touched.members)
+    _load_balances(connection, work, touched.balances)
+    _load_lots(connection, work, touched, needs)
     _load_transactions(connection, work)
-    _load_pending(connection, work, asked, lapses)
+    _load_pending(connection, work, touched)
 
 
 def _orders_of_due_lots(
@@ -202,8 +197,7 @@ def _load_balances(connection: Connection, work: WorkingSet, lapses: set[Balance
 def _load_lots(
     connection: Connection,
     work: WorkingSet,
-    lapses: set[BalanceKey],
-    debits: set[BalanceKey],
+    touched: Touched,
     needs: set[BalanceKey],
 ) -> None:
     own = [
@@ -215,18 +209,18 @@ def _load_lots(
         connection, t.lots, ("env", "member", "definition", "id"), own, columns=LOT_COLUMNS
     ):
         work.know_lot(Lot(*row))
-    for row in _due_lots(connection, lapses, work.now):
+    for row in _due_lots(connection, touched.balances, work.now):
         lot = work.know_lot(Lot(*row))
         work.due.setdefault(lot.balance_key, []).append(lot)
     keys = ("env", "member", "definition")
     for row in select_by_keys(connection, t.lots, keys, needs, columns=LOT_COLUMNS, where="t.available > 0"):
         work.know_lot(Lot(*row))
     work.opened |= needs
-    for key, lots in next_lots(connection, debits - needs, LOTS_AT_ONCE).items():
+    for key, lots in next_lots(connection, touched.spent - needs, LOTS_AT_ONCE).items():
         known = [work.know_lot(lot) for lot in lots]
         if len(known) == LOTS_AT_ONCE:
             work.last_turn[key] = turn_of(known[-1])
-    _load_next_due(connection, work, lapses)
+    _load_next_due(connection, work, touched.balances)
 
 
 def _load_next_due(connection: Connection, work: WorkingSet, lapses: set[BalanceKey]) -> None:
@@ -252,18 +246,13 @@ def _load_transactions(connection: Connection, work: WorkingSet) -> None:
         work.transactions.load(row.id, Transaction(*row))
 
 
-def _load_pending(
-    connection: Connection,
-    work: WorkingSet,
-    asked: Sequence[TransactionCommand],
-    lapses: set[BalanceKey],
-) -> None:
+def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) -> None:
     """Load the pending transactions that are to end or whose time is over, and the lots that their points are in."""
-    ends = [(one.env, one.transaction) for one in asked if isinstance(one, EndTransaction)]
+    ends = touched.transactions
     named = select_by_keys(connection, t.transactions, ("env", "id"), ends, columns=TRANSACTION_COLUMNS)
     for row in named:
         work.transactions.load(row.id, Transaction(*row))
-    for late in over(connection, lapses, work.now):
+    for late in over(connection, touched.balances, work.now):
         known = work.transactions.get(late.id)
         if known is None:
             work.transactions.load(late.id, late)

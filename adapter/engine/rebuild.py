@@ -132,11 +132,9 @@ def _command(catalog: Catalog, row: Any, read: Read) -> Command | None:
 
 
 def _carry_out(scratch: Engine, asked: list[Any], members: Counterparts, now: Millis) -> None:
-    """Carry stored commands out again, one by one, each for the member whom the scratch book has in its place."""
+    """Carry stored commands out again, one by one, each for the members whom the scratch book has in their place."""
     for row in asked:
-        member = members.find(row.env, row.member)
-        if member is not None:
-            _take_in(scratch, [command_of(bytes(row.body), member)], now)
+        _take_in(scratch, [command_of(bytes(row.body), row.env, members)], now)
 
 
 def _take_in(scratch: Engine, commands: list[Command], now: Millis) -> None:

@@ -37,7 +37,10 @@ PROBES = 4
 """Commands that may wait while the book or its database does not answer: one that is answered lets all others in."""
 
 _LENGTH = struct.Struct("!I")
-_LIST, _LIST_MARK = struct.Struct("!BI"), 0xDD  # MessagePack's head of a list whose elements are encoded already
+_LIST, _LIST_MARK = (
+    struct.Struct("!BI"),
+    0xDD,
+)  # MessagePack's head of a list whose elements are encoded already
 _BUFFER = 256 * 1024
 _ERRORS: dict[str, type[Unavailable]] = {one.code: one for one in (Unavailable, Busy, DatabaseUnavailable)}
 

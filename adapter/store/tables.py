@@ -385,7 +385,9 @@ transactions = Table(
     Column("completed_at", BigInteger),
     Column("cancelled_at", BigInteger),
     Column("expires_at", BigInteger),  # the instant at which it expires if it is still pending
-    Column("sequence", BigInteger),  # of the change that set its points aside; its allocations say from which lots
+    Column(
+        "sequence", BigInteger
+    ),  # of the change that set its points aside; its allocations say from which lots
     Column("metadata", Text),  # JSON: an object of strings
     PrimaryKeyConstraint("env", "id"),
     Index("ix_transactions_member", "env", "member", "id"),

@@ -9,14 +9,13 @@ from pydantic import Field
 from adapter import ids
 from adapter.book.state import Transaction
 from adapter.clock import LATEST
-from adapter.commands import BeginTransaction, EndTransaction, Once
-from adapter.errors import Unavailable
-from adapter.points import points, smallest
+from adapter.commands import BeginTransaction, EndTransaction
+from adapter.points import smallest
 from adapter.store.reading.balances import choose_definition
 from adapter.store.reading.members import find_member
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.reading.transactions import find_transaction
-from adapter.web.errors import STATUS, Problem
+from adapter.web.asking import ask, at_fault, once_of
 from adapter.web.queries import Instant, Reference
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 from adapter.web.shown import TransactionShown
@@ -24,7 +23,7 @@ from adapter.web.transactions import transaction_view
 
 if TYPE_CHECKING:
     from adapter.catalog import Definition
-    from adapter.commands import Outcome, TransactionCommand
+    from adapter.commands import ApiCommand
 
 CLOCKS_DIFFER_MS = 300_000
 """How far ahead the clock of whoever tells us when something happened may be."""
@@ -90,7 +89,7 @@ def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
         points_end_at=_points_end(call, asked),
         reason=asked.reason,
         metadata=asked.metadata,
-        once=_once(call),
+        once=once_of(call),
     )
     return _submit(call, command, definition)
 
@@ -119,60 +118,40 @@ def _end(call: Call, state: str) -> dict[str, Any] | Repeated:
         state=state,
         received_at=call.now,
         reason=call.body.reason,
-        once=_once(call),
+        once=once_of(call),
     )
     return _submit(call, command, call.definition(found.definition))
 
 
-def _submit(call: Call, command: TransactionCommand, definition: Definition) -> dict[str, Any] | Repeated:
-    outcome = call.parts.submit(command)
-    if outcome.error is not None or outcome.row is None:
-        raise _refusal(outcome, definition)
-    row: dict[str, Any] = outcome.row
-    view = transaction_view(call, Transaction(**row))
-    return Repeated(view) if outcome.duplicate else view
-
-
-def _refusal(outcome: Outcome, definition: Definition) -> Problem | Unavailable:
-    code = outcome.error or "unavailable"
-    if STATUS.get(code) == STATUS["unavailable"]:
-        return Unavailable("Nothing was booked; send it again.", code=code)
-    figures = {name: points(one, definition.decimals) for name, one in (outcome.figures or {}).items()}
-    return Problem(code, outcome.reason or "The book does not allow this.", figures=figures or None)
+def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:
+    return ask(
+        call,
+        command,
+        lambda row: transaction_view(call, Transaction(**row)),
+        decimals=definition.decimals,
+    )
 
 
 def _amount(asked: TransactionAsked, definition: Definition) -> int:
     try:
         return smallest(asked.amount, definition.decimals)
     except ValueError as error:
-        raise _at_fault("amount", str(error)) from error
+        raise at_fault("amount", str(error)) from error
 
 
 def _happened(call: Call, asked: TransactionAsked) -> int:
     if asked.occurred_at is not None and asked.occurred_at > call.now + CLOCKS_DIFFER_MS:
-        raise _at_fault("occurred_at", "it is in the future")
+        raise at_fault("occurred_at", "it is in the future")
     return call.now if asked.occurred_at is None else asked.occurred_at
 
 
 def _points_end(call: Call, asked: TransactionAsked) -> int | None:
     if asked.points_expire_at is not None:
         if asked.type != "credit":
-            raise _at_fault("points_expire_at", "only credited points end")
+            raise at_fault("points_expire_at", "only credited points end")
         if asked.points_expire_at <= call.now:
-            raise _at_fault("points_expire_at", "it has passed already")
+            raise at_fault("points_expire_at", "it has passed already")
     return asked.points_expire_at
-
-
-def _at_fault(field: str, what: str) -> Problem:
-    sentence = f"{what[:1].upper()}{what[1:]}."
-    return Problem(
-        "request_invalid", f"The body cannot be used; see errors: {field}.", errors=((field, sentence),)
-    )
-
-
-def _once(call: Call) -> Once | None:
-    repeat = call.repeat
-    return None if repeat is None else Once(key=repeat.key, request=repeat.request, ends_at=repeat.expires_at)
 
 
 ROUTES = (

@@ -66,7 +66,9 @@ def replay_event(call: Call) -> dict[str, Any]:
 
 def _source_of(call: Call, name: str) -> Source:
     if name == API:
-        raise Conflict("This event is a command of the API, which was carried out; ask for another one instead.")
+        raise Conflict(
+            "This event is a command of the API, which was carried out; ask for another one instead."
+        )
     source = call.catalog.sources.get(name)
     if source is None or source.env != call.env:
         raise Conflict(

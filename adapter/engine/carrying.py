@@ -1,0 +1,93 @@
+"""How each command of the API is carried out: what it touches, who decides it, and how it is stored.
+
+A new command is a struct in `commands.py`, a decision in `book/`, and a line of this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from adapter.book.transacting import begin_transaction, end_transaction
+from adapter.commands import BeginTransaction, Elapse, EndTransaction, RecordEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from adapter.book.working import BalanceKey, WorkingSet
+    from adapter.commands import ApiCommand, Command, Outcome
+
+    Decide = Callable[[WorkingSet, Any, int], Outcome]
+    """Decides a command; the last argument is the id under which it is stored."""
+
+
+@dataclass(slots=True)
+class Touched:
+    """What has to be loaded before the commands of a batch can be decided."""
+
+    members: set[tuple[int, int]] = field(default_factory=set)  # (env, member)
+    balances: set[BalanceKey] = field(default_factory=set)  # time passes for these first
+    spent: set[BalanceKey] = field(default_factory=set)  # those of which points are taken: their next lots
+    transactions: set[tuple[int, int]] = field(default_factory=set)  # (env, transaction), with their lots
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one kind of command is carried out.
+
+    `noun` begins the topic of its entry in the journal, `entry` tells its entry from all others of the environment:
+    what is carried out under one of them is carried out once.
+    """
+
+    noun: str
+    decide: Decide
+    touch: Callable[[Any, Touched], None]
+    entry: Callable[[Any], str]
+    member: Callable[[Any], int | None] = lambda command: command.member
+    occurred_at: Callable[[Any], int] = lambda command: command.received_at
+
+
+def touched_by(commands: Iterable[Command]) -> Touched:
+    """Return what these commands touch. What a webhook touches is known only from its order."""
+    touched = Touched()
+    for command in commands:
+        if isinstance(command, RecordEvent):
+            continue
+        if isinstance(command, Elapse):
+            touched.balances.add((command.env, command.member, command.definition))
+        else:
+            WAYS[type(command)].touch(command, touched)
+    return touched
+
+
+def carry_out(work: WorkingSet, command: ApiCommand, event: int) -> Outcome:
+    """Decide a command; raises `NeedsLots` where it has to see more lots."""
+    return WAYS[type(command)].decide(work, command, event)
+
+
+def _touch_begin(command: BeginTransaction, touched: Touched) -> None:
+    key = (command.env, command.member, command.definition)
+    touched.members.add(key[:2])
+    touched.balances.add(key)
+    if command.kind == "debit":
+        touched.spent.add(key)
+
+
+def _touch_end(command: EndTransaction, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    touched.balances.add((command.env, command.member, command.definition))
+    touched.transactions.add((command.env, command.transaction))
+
+
+WAYS: dict[type[ApiCommand], Way] = {
+    BeginTransaction: Way(
+        "transaction",
+        begin_transaction,
+        _touch_begin,
+        lambda command: f"begin:{command.id}",
+        occurred_at=lambda command: command.occurred_at,
+    ),
+    EndTransaction: Way(
+        "transaction", end_transaction, _touch_end, lambda command: f"end:{command.transaction}"
+    ),
+}
