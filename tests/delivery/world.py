@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -159,9 +160,14 @@ class World:
         return ids
 
     def dispatcher(
-        self, *, resolve: guard.Resolve = guard.resolve, random: float = 0.0, **settings: Any
+        self,
+        *,
+        resolve: guard.Resolve = guard.resolve,
+        random: float = 0.0,
+        monotonic: Callable[[], float] = time.monotonic,
+        **settings: Any,
     ) -> Dispatcher:
-        given = DeliverySettings(**{"slow_after_s": 5.0, "linger_s": 0.0, **settings})
+        given = DeliverySettings(**{"slow_after_s": 60.0, "linger_s": 0.0, **settings})
         dispatcher = Dispatcher(
             self.engine,
             CatalogCache(self.engine, 0.0),
@@ -169,6 +175,7 @@ class World:
             given,
             resolve=resolve,
             random=lambda: random,
+            monotonic=monotonic,
         )
         self.dispatchers.append(dispatcher)
         return dispatcher
