@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def wait_for(what: Callable[[], bool], seconds: float = 30) -> None:
+def wait_for(what: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < deadline, "it did not happen in time"
@@ -93,7 +93,7 @@ def hit_at_the_worst_moment() -> None:
     with stop._cond:  # type: ignore[attr-defined]  # - the moment in which `wait` holds it cannot be hit on purpose
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGTERM)
-    os._exit(0 if stop.wait(10) else 1)
+    os._exit(0 if stop.wait(120) else 1)
 
 
 def test_a_signal_stops_a_process_whatever_it_is_doing() -> None:

@@ -36,6 +36,6 @@ def test_a_process_says_that_it_is_up_and_ends_well(command: str, says: str, tmp
         assert process.stdout is not None
         line = process.stdout.readline()
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
     assert says in line
     assert (tmp_path / "loyalty.db").exists()

@@ -100,11 +100,11 @@ def send(where: dict[str, int], session: requests.Session, hook: tuple[bytes, st
         "X-WC-Webhook-Signature": hook[1],
         "Content-Type": "application/json",
     }
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
             url = f"http://127.0.0.1:{where['port']}/webhooks/{SOURCE}"
-            status = session.post(url, data=hook[0], headers=headers, timeout=15).status_code
+            status = session.post(url, data=hook[0], headers=headers, timeout=60).status_code
         except requests.RequestException:
             continue
         assert status in (200, 503), status
@@ -190,13 +190,13 @@ def test_killed_in_the_middle_of_a_load_nothing_is_lost(
 
         sender = threading.Thread(target=send_all, args=(where, hooks, kill))
         sender.start()
-        wait_for(lambda: not any(_alive(one) for one in family), 60)
+        wait_for(lambda: not any(_alive(one) for one in family), 120)
     with running(service_url, tmp_path, **SETTINGS) as (port, _):
         where["port"] = port
         sender.join()
         send_all(where, hooks, lambda _: None)  # and everything once more
         engine = open_database(service_url)
-        wait_for(lambda: drained(engine), 60)
+        wait_for(lambda: drained(engine), 120)
         assert snapshot(engine) == expected()
         assert audit(engine) == []
         assert (
