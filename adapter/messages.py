@@ -25,6 +25,7 @@ class MessageType(StrEnum):
     POINTS_EXPIRED = "points.expired"
     MEMBER_CREATED = "member.created"
     MEMBER_UPDATED = "member.updated"
+    MEMBER_MERGED = "member.merged"  #: everything that was theirs is somebody else's now; says whose
     MEMBER_DELETED = "member.deleted"
     ENDPOINT_DISABLED = (
         "endpoint.disabled"  #: an endpoint failed for so long that we stopped; says which and why

@@ -29,6 +29,7 @@ class Account(StrEnum):
     EXPIRED = "expired"
     REVOKED = "revoked"
     ADJUSTED = "adjusted"
+    MOVED = "moved"  #: left one member for another; what both sides say is zero together
 
 
 MEMBER_ACCOUNTS = (Account.PENDING, Account.AVAILABLE, Account.RESERVED, Account.OWED)

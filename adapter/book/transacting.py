@@ -16,13 +16,13 @@ from adapter.book.lots import land, take
 from adapter.book.orders import expires_at
 from adapter.book.phases import give_back, set_aside, use
 from adapter.book.posting import finish
+from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Cause, move
 from adapter.commands import Outcome
 
 if TYPE_CHECKING:
-    from adapter.book.state import Balance
     from adapter.book.transfers import Change
     from adapter.book.working import WorkingSet
     from adapter.commands import BeginTransaction, EndTransaction
@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -> Outcome:
     """Credit or debit a member. Raises `NeedsLots` where a debit must see lots that are not loaded."""
-    refusal = _member_refusal(work, command.env, command.member) or _program_refusal(work, command)
+    refusal = member_refusal(work, command.env, command.member) or program_refusal(
+        work, command.env, command.definition
+    )
     if refusal is not None:
         return refusal
     key = (command.env, command.member, command.definition)
@@ -40,7 +42,7 @@ def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -
     transaction = _new(work, command, event)
     if command.kind == "debit" and change.balance.available < command.amount:
         _close(work, change, None)
-        return _insufficient(change.balance, command.amount)
+        return insufficient(change.balance, command.amount)
     parts = _lots_for(work, command)
     if not command.complete:
         set_aside(change, transaction, parts)
@@ -63,6 +65,8 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     transaction = work.transactions.get(command.transaction)
     if transaction is None:
         return Outcome(error="not_found", reason="There is no such transaction.")
+    if transaction.member != command.member:
+        return moved_on(transaction.member)
     if transaction.order_ref is not None:
         why = f"It is the award of order {transaction.order_ref}, whose events complete or cancel it."
         return Outcome(error="transaction_of_order", reason=why)
@@ -82,24 +86,6 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     work.keep_lots(change, [lot for lot, _ in parts])
     _close(work, change, transaction)
     return _told(transaction, event)
-
-
-def _member_refusal(work: WorkingSet, env: int, number: int) -> Outcome | None:
-    member = work.members.get((env, number))
-    if member is None:
-        return Outcome(error="member_unknown", reason="There is no such member.")
-    if member.state != "active":
-        return Outcome(
-            error="member_deleted", reason="The member was deleted; nothing can be booked any more."
-        )
-    return None
-
-
-def _program_refusal(work: WorkingSet, command: BeginTransaction) -> Outcome | None:
-    name = work.catalog.definitions[command.env, command.definition].program
-    if work.catalog.version_at(command.env, name, work.now).program.state == "paused":
-        return Outcome(error="program_paused", reason=f"The program {name!r} is paused.")
-    return None
 
 
 def _new(work: WorkingSet, command: BeginTransaction, event: int) -> Transaction:
@@ -147,26 +133,6 @@ def _points_end(work: WorkingSet, key: tuple[int, int, int]) -> int | None:
     name = work.catalog.definitions[env, definition].program
     program = work.catalog.version_at(env, name, work.now).program
     return expires_at(work.now, program.expiry, program.timezone)
-
-
-def _insufficient(balance: Balance, requested: int) -> Outcome:
-    short = requested - balance.available
-    waits = [
-        f"{amount} are {word}"
-        for amount, word in ((balance.pending, "pending"), (balance.reserved, "held"), (balance.owed, "owed"))
-        if amount
-    ]
-    why = (
-        f"{balance.available} are available, {short} too few"
-        + (f"; {', '.join(waits)}" if waits else "")
-        + "."
-    )
-    figures = {"requested": requested, "available": balance.available, "pending": balance.pending}
-    return Outcome(
-        error="insufficient_balance",
-        reason=why,
-        figures={**figures, "reserved": balance.reserved, "owed": balance.owed},
-    )
 
 
 def _close(work: WorkingSet, change: Change, transaction: Transaction | None) -> None:

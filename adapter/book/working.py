@@ -85,6 +85,7 @@ class Member:
     created_at: Millis
     updated_at: Millis
     deleted_at: Millis | None = None
+    merged_into: int | None = None  # who goes on in their place
 
 
 @dataclass(slots=True)
@@ -96,6 +97,8 @@ class Person:
     email: str | None
     name: str | None
     version: Millis
+    birthday: str | None = None  # YYYY-MM-DD
+    metadata: str | None = None  # JSON: an object of strings
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,13 @@ events = Table(
         sqlite_where=text("state != 'applied'"),
         postgresql_where=text("state != 'applied'"),
     ),
+    Index(
+        "ix_events_personal",
+        "env",
+        "member",
+        sqlite_where=text("topic IN ('member.created', 'member.updated') AND source = '@api'"),
+        postgresql_where=text("topic IN ('member.created', 'member.updated') AND source = '@api'"),
+    ),
     CheckConstraint("state IN ('applied', 'parked', 'ignored', 'rejected')", name="events_state"),
 )
 
@@ -221,8 +228,17 @@ members = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
     Column("deleted_at", BigInteger),
+    Column("merged_into", BigInteger),  # the member that goes on in this one's place
     PrimaryKeyConstraint("env", "id"),
-    CheckConstraint("state IN ('active', 'deleted', 'erased')", name="members_state"),
+    Index(
+        "ix_members_merged",
+        "env",
+        "merged_into",
+        sqlite_where=text("merged_into IS NOT NULL"),
+        postgresql_where=text("merged_into IS NOT NULL"),
+    ),
+    CheckConstraint("state IN ('active', 'deleted', 'erased', 'merged')", name="members_state"),
+    CheckConstraint("(state = 'merged') = (merged_into IS NOT NULL)", name="members_merged"),
 )
 
 identities = Table(
@@ -244,6 +260,8 @@ people = Table(
     Column("email", Text),
     Column("name", Text),
     Column("version", BigInteger, nullable=False),  # of the newest fact that was merged
+    Column("birthday", Text),  # YYYY-MM-DD
+    Column("metadata", Text),  # JSON: an object of strings
     PrimaryKeyConstraint("env", "member"),
     Index("ix_people_email", "env", "email"),
 )

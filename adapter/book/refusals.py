@@ -1,0 +1,63 @@
+"""What every decision about a member's points may refuse, in the same words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter import ids
+from adapter.commands import Outcome
+
+if TYPE_CHECKING:
+    from adapter.book.state import Balance
+    from adapter.book.working import WorkingSet
+
+
+def member_refusal(work: WorkingSet, env: int, number: int) -> Outcome | None:
+    """Return why nothing can be booked for a member, None where it can."""
+    member = work.members.get((env, number))
+    if member is None:
+        return Outcome(error="member_unknown", reason="There is no such member.")
+    if member.merged_into is not None:
+        return moved_on(member.merged_into)
+    if member.state != "active":
+        return Outcome(
+            error="member_deleted", reason="The member was deleted; nothing can be booked any more."
+        )
+    return None
+
+
+def moved_on(survivor: int) -> Outcome:
+    """Refuse what names a member who was merged into another one meanwhile."""
+    name = ids.show("mem", survivor)
+    return Outcome(
+        error="member_merged", reason=f"The member was merged into {name}; ask again, or for that one."
+    )
+
+
+def program_refusal(work: WorkingSet, env: int, definition: int) -> Outcome | None:
+    """Return that a program is paused, None where it is not."""
+    name = work.catalog.definitions[env, definition].program
+    if work.catalog.version_at(env, name, work.now).program.state == "paused":
+        return Outcome(error="program_paused", reason=f"The program {name!r} is paused.")
+    return None
+
+
+def insufficient(balance: Balance, requested: int) -> Outcome:
+    """Refuse to take more than is available, with the figures that it depends on."""
+    short = requested - balance.available
+    waits = [
+        f"{amount} are {word}"
+        for amount, word in ((balance.pending, "pending"), (balance.reserved, "held"), (balance.owed, "owed"))
+        if amount
+    ]
+    why = (
+        f"{balance.available} are available, {short} too few"
+        + (f"; {', '.join(waits)}" if waits else "")
+        + "."
+    )
+    figures = {"requested": requested, "available": balance.available, "pending": balance.pending}
+    return Outcome(
+        error="insufficient_balance",
+        reason=why,
+        figures={**figures, "reserved": balance.reserved, "owed": balance.owed},
+    )
