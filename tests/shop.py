@@ -204,7 +204,9 @@ def begin(
 ) -> BeginTransaction:
     """Return the command that credits or debits; `number` is the transaction's id."""
     fields: dict[str, Any] = {"env": 1, "definition": 1, "occurred_at": NOW, "received_at": NOW, **more}
-    return BeginTransaction(id=number, member=member, kind=kind, amount=amount, complete=complete, **fields)
+    return BeginTransaction(
+        id=number, member=member, kind=kind, amount=amount, complete=complete, **fields
+    )
 
 
 def end(member: int, number: int, state: str, **more: Any) -> EndTransaction:

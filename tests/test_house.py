@@ -20,7 +20,9 @@ ROOT = Path(__file__).parent.parent
 FUNCTION_LINES_MAX = 50
 MODULE_LINES_MAX = 400
 POSITIONAL_MAX = 5
-BROAD_EXCEPTS_MAX = 9  # at the top of the worker loops, of the request handlers and of each item of a bulk, and around a connector
+BROAD_EXCEPTS_MAX = (
+    9  # at the top of the worker loops, of the request handlers and of each item of a bulk, and around a connector
+)
 
 EXEMPT = {
     "adapter/store/tables.py": "every table in one place; it is a list, not a program",

@@ -162,11 +162,7 @@ ONE = (1, "a", 1, 1, None)
     "statements",
     [
         [[ONE], [ONE]],  # the last one is at fault: heard of at the end
-        [
-            [ONE],
-            [ONE],
-            *[[(2, str(number), 1, 1, b"x" * 5000)] for number in range(50)],
-        ],  # heard of on the way
+        [[ONE], [ONE], *[[(2, str(number), 1, 1, b"x" * 5000)] for number in range(50)]],  # heard of on the way
         [[ONE, ONE]],
     ],
 )
