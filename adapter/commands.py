@@ -89,7 +89,19 @@ class EndTransaction(Asked, frozen=True, kw_only=True, tag="end_transaction", gc
     reason: str | None = None
 
 
-ApiCommand = BeginTransaction | EndTransaction
+class Advise(Asked, frozen=True, kw_only=True, tag="advise", gc=False):
+    """Give or clear the fraud advice of a member: the one before it is over then. `advice` None clears.
+
+    `id` is drawn by the caller, and tells this command from all others.
+    """
+
+    id: int
+    member: int
+    advice: str | None = None
+    reason: str | None = None
+
+
+ApiCommand = BeginTransaction | EndTransaction | Advise
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 
 Command = RecordEvent | Elapse | ApiCommand
@@ -111,7 +123,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     whether it had been stored before (then nothing happened, and id and state are the first one's).
     For a command of the API: `row`, what it made or changed as it then was, column by column.
     For a command that the book refused, or that met an unavailable database: `error` is the error's code, `reason` a
-    sentence, and `figures` what it depends on, in smallest units.
+    sentence, and `figures` what it depends on: points in smallest units, and money as text. `field` is the field of
+    the request that is at fault, if one is; `retry_after_s` says when asking again may help.
     """
 
     event: int | None = None
@@ -120,4 +133,6 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duplicate: bool = False
     error: str | None = None
     row: dict[str, Any] | None = None
-    figures: dict[str, int] | None = None
+    figures: dict[str, int | str] | None = None
+    field: str | None = None
+    retry_after_s: int | None = None

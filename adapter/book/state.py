@@ -177,6 +177,24 @@ class Transaction:
         return self.state == "pending" and self.expires_at is not None and self.expires_at <= now
 
 
+@dataclass(slots=True)
+class Advice:
+    """What somebody advises about a member, such as to BLOCK; the newest one is outstanding until it is cleared."""
+
+    env: int
+    member: int
+    number: int  # from 1, by member
+    advice: str
+    reason: str | None
+    given_at: Millis
+    cleared_at: Millis | None = None
+    cleared_reason: str | None = None
+
+    @property
+    def key(self) -> tuple[int, int, int]:
+        return (self.env, self.member, self.number)
+
+
 @dataclass(frozen=True, slots=True)
 class Transfer:
     """An immutable movement of a positive amount between two accounts, sealed by its hash."""

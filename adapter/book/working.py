@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from adapter.book.lots import turn_of
-from adapter.book.state import Balance, Lot, Order, Transaction
+from adapter.book.state import Advice, Balance, Lot, Order, Transaction
 from adapter.book.transfers import Cause, Change
 
 if TYPE_CHECKING:
@@ -166,6 +166,8 @@ class WorkingSet:
     over: dict[BalanceKey, list[Transaction]] = field(default_factory=dict)  # pending past their deadline
     deadlines: dict[BalanceKey, dict[int, Transaction]] = field(default_factory=dict)  # those of this batch
     labels: list[tuple[int, str, str, int]] = field(default_factory=list)  # metadata by which one asks
+    advices: Rows[tuple[int, int, int], Advice] = field(default_factory=Rows)
+    newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
     forgotten: set[tuple[int, int]] = field(default_factory=set)  # members whose person is erased
     unparked: dict[OrderKey, int | None] = field(
         default_factory=dict

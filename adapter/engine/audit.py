@@ -49,6 +49,7 @@ def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) 
             found += _check_balances(connection, chunk)
             progress(len(chunk))
         found += _check_orders(connection, load_catalog(connection))
+        found += _check_advices(connection)
         return found
 
 
@@ -285,3 +286,17 @@ def _worth(row: Any, catalog: Catalog) -> int:
     known = None if row.member is not None else Reason.UNKNOWN_MEMBER
     setting = Setting(row.source, version.program, decimals, catalog.environments[row.env].live, known)
     return target_of(facts, setting, row.updated_at).retained
+
+
+# --- advice -----------------------------------------------------------------------------------------------------------
+
+
+def _check_advices(connection: Connection) -> Iterator[str]:
+    """Find advice that is outstanding although a newer one took its place."""
+    query = (
+        "SELECT a.env, a.member, a.number FROM advices a JOIN advices n ON n.env = a.env AND n.member = a.member "
+        "AND n.number = a.number + 1 WHERE a.cleared_at IS NULL"
+    )
+    for env, member, number in connection.execute(text(query)):
+        name = f"member {ids.show('mem', member)} (environment {env})"
+        yield f"{name}: advice {number} is outstanding, but a newer one replaced it"

@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from adapter.book.advising import advise
 from adapter.book.transacting import begin_transaction, end_transaction
-from adapter.commands import BeginTransaction, Elapse, EndTransaction, RecordEvent
+from adapter.commands import Advise, BeginTransaction, Elapse, EndTransaction, RecordEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,6 +30,7 @@ class Touched:
     balances: set[BalanceKey] = field(default_factory=set)  # time passes for these first
     spent: set[BalanceKey] = field(default_factory=set)  # those of which points are taken: their next lots
     transactions: set[tuple[int, int]] = field(default_factory=set)  # (env, transaction), with their lots
+    advised: set[tuple[int, int]] = field(default_factory=set)  # (env, member) whose newest advice counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,11 @@ def _touch_end(command: EndTransaction, touched: Touched) -> None:
     touched.transactions.add((command.env, command.transaction))
 
 
+def _touch_advise(command: Advise, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    touched.advised.add((command.env, command.member))
+
+
 WAYS: dict[type[ApiCommand], Way] = {
     BeginTransaction: Way(
         "transaction",
@@ -90,4 +97,5 @@ WAYS: dict[type[ApiCommand], Way] = {
     EndTransaction: Way(
         "transaction", end_transaction, _touch_end, lambda command: f"end:{command.transaction}"
     ),
+    Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),
 }

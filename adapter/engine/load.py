@@ -13,7 +13,7 @@ from adapter.book import facts as order_facts
 from adapter.book.lots import turn_of
 from adapter.book.orders import customer_of
 from adapter.book.people import ADDRESS
-from adapter.book.state import Balance, Lot, Order, Transaction
+from adapter.book.state import Advice, Balance, Lot, Order, Transaction
 from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
@@ -21,6 +21,7 @@ from adapter.store import tables as t
 from adapter.store.database import select_by_keys
 from adapter.store.pending import next_deadlines, over, set_aside
 from adapter.store.rows import (
+    ADVICE_COLUMNS,
     BALANCE_COLUMNS,
     LOT_COLUMNS,
     MEMBER_COLUMNS,
@@ -52,6 +53,7 @@ def load(
     _load_lots(connection, work, touched, needs)
     _load_transactions(connection, work)
     _load_pending(connection, work, touched)
+    _load_advices(connection, work, touched.advised)
 
 
 def _orders_of_due_lots(
@@ -260,3 +262,14 @@ def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) ->
     pending = [one for one in work.transactions.values() if one.state == "pending" and one.sequence]
     for transaction, lot, amount in set_aside(connection, pending):
         work.set_aside.setdefault(transaction.id, []).append((work.know_lot(lot), amount))
+
+
+_NEWEST = "t.number = (SELECT max(n.number) FROM advices n WHERE n.env = k.env AND n.member = k.member)"
+
+
+def _load_advices(connection: Connection, work: WorkingSet, advised: set[tuple[int, int]]) -> None:
+    keys = ("env", "member")
+    for row in select_by_keys(connection, t.advices, keys, advised, columns=ADVICE_COLUMNS, where=_NEWEST):
+        advice = Advice(*row)
+        work.advices.load(advice.key, advice)
+        work.newest_advice[row.env, row.member] = advice

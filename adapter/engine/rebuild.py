@@ -157,6 +157,7 @@ def _differences(connection: Connection, scratch: Connection, until: Millis) -> 
     for kind, there, made in (
         ("balance", _balances(connection, until), _balances(scratch, until)),
         ("order", _orders(connection, unswept), _orders(scratch, unswept)),
+        ("advice", _advices(connection), _advices(scratch)),
     ):
         for key in sorted(there.keys() | made.keys(), key=str):
             if there.get(key) != made.get(key):
@@ -214,3 +215,12 @@ def _orders(connection: Connection, unswept: set[tuple[Any, ...]]) -> dict[tuple
         }
         for row in connection.execute(select(t.orders))
     }
+
+
+def _advices(connection: Connection) -> dict[tuple[Any, ...], Any]:
+    called = _people(connection)
+    found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for row in connection.execute(select(t.advices)):
+        whose = called.get((row.env, row.member), ("erased member",))
+        found["environment", row.env, whose].append((row.number, row.advice, row.reason, row.cleared_reason))
+    return {key: sorted(rows, key=str) for key, rows in found.items()}

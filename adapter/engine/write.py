@@ -19,6 +19,7 @@ from adapter.commands import RecordEvent
 from adapter.store import tables as t
 from adapter.store.database import bulk_insert, bulk_upsert, unanswered
 from adapter.store.rows import (
+    ADVICE_COLUMNS,
     BALANCE_COLUMNS,
     DELIVERY_COLUMNS,
     LOT_COLUMNS,
@@ -87,6 +88,7 @@ def _write_people(connection: Connection, work: WorkingSet) -> None:
     ]
     bulk_insert(connection, t.identities, linked, ("env", "source", "customer", "member"))
     _put(connection, t.people, work.people, PERSON_COLUMNS)
+    _put(connection, t.advices, work.advices, ADVICE_COLUMNS)
 
 
 def _forget(connection: Connection, work: WorkingSet) -> None:

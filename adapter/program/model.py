@@ -181,12 +181,31 @@ class Members(Part):
     match_email: bool = False  # the same e-mail address in two shops is one member; guests are found by it
 
 
+class TierLimits(Part):
+    """How much members of a tier may redeem, in money; not given: no limit besides the program's."""
+
+    per_transaction: Money | None = None
+    per_day: Money | None = None
+
+
 class Redeeming(Part):
-    """What points are worth when they are spent."""
+    """What points are worth when they are spent, and how much may be spent at once and in a day."""
 
     burn_rate: Rate = Decimal("0.01")  # money for 1 point
-    increment: Money = Decimal(0)
-    minimum: Money = Decimal(0)
+    currency: Currency | None = None  # of the money here; not given: some currency with two decimals
+    increment: Money = Decimal(0)  # redemptions by points or value: whole multiples of this
+    minimum: Money = Decimal(0)  # and at least this much
+    per_transaction: Money | None = None  # most that one redemption may be worth
+    per_day: Money | None = None  # most that a member's redemptions of a day may be worth together
+    day: Literal["calendar", "rolling"] = "calendar"  # in the program's time zone | the last 24 hours
+    tiers: dict[Name, TierLimits] = Field(default_factory=dict)  # by the member's tier, besides the program's
+    full_balance: bool = False  # what is shown as redeemable is not cut to what is left of the day
+
+    @model_validator(mode="after")
+    def _is_in_a_currency(self) -> Self:
+        if self.currency is not None and self.currency not in EXPONENTS:
+            raise ValueError(f"currency: {self.currency} is not a currency of ISO 4217")
+        return self
 
 
 class Reward(Part):

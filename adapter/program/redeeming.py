@@ -1,8 +1,8 @@
 """What points are worth when they are spent, and how much may be spent now: pure arithmetic in `Decimal`.
 
 Money is rounded down to the currency's smallest unit, and what may be redeemed down to the program's increment: a member
-is never promised a part of a point. Limits are money; None means that there is none. A member under a BLOCK advice may
-redeem nothing; any other advice changes nothing.
+is never promised a part of a point. Limits are money; None means that there is none. What was redeemed in a day counts
+with what its points are worth now. A member under a BLOCK advice may redeem nothing; any other advice changes nothing.
 
 Worked through, at 0.01 a point and increments of 10.00: 5500 points are 55.00, of which 50.00 (5000 points) can be
 redeemed; with 35.00 left of today's limit it is 30.00.
@@ -11,15 +11,34 @@ redeemed; with 35.00 left of today's limit it is 30.00.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from enum import StrEnum
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from adapter.clock import to_datetime
+from adapter.program.model import Redeeming, TierLimits
+from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
-    from adapter.program.model import Redeeming
+    from adapter.clock import Millis
 
 BLOCK = "BLOCK"
-CENTS = Decimal("0.01")
 NOTHING = Decimal(0)
+DAY = timedelta(days=1)
+
+
+class Bar(StrEnum):
+    """What keeps a redemption back, as a code."""
+
+    BLOCKED = "redemption_blocked"  #: a fraud advice
+    LOCKED = "balance_locked"  #: another redemption of the balance
+    BELOW_MINIMUM = "below_minimum"
+    NOT_AN_INCREMENT = "not_an_increment"
+    PER_TRANSACTION = "over_limit_per_transaction"
+    PER_DAY = "over_limit_per_day"
+    OF_TIER = "over_limit_of_tier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +46,7 @@ class Limits:
     """What bounds a member's redemptions now, in money. `full_balance` shows more than today's limit lets out."""
 
     per_transaction: Decimal | None = None
+    per_transaction_of_tier: Decimal | None = None
     left_today: Decimal | None = None
     left_for_tier: Decimal | None = None
     full_balance: bool = False
@@ -44,9 +64,79 @@ class Span:
 NONE = Span(0, NOTHING)
 
 
-def worth(points: int, rules: Redeeming, smallest: Decimal = CENTS) -> Decimal:
+def in_smallest_units(rules: Redeeming, decimals: int) -> Redeeming:
+    """Return the rules for amounts in smallest units: a program says what one whole point is worth."""
+    if decimals == 0:
+        return rules
+    return rules.model_copy(update={"burn_rate": rules.burn_rate.scaleb(-decimals)})
+
+
+def worth(points: int, rules: Redeeming) -> Decimal:
     """Return what points are worth, rounded down to the currency's smallest unit."""
-    return (points * rules.burn_rate).quantize(smallest, ROUND_DOWN)
+    exponent = 2 if rules.currency is None else EXPONENTS[rules.currency]
+    return (points * rules.burn_rate).quantize(Decimal(1).scaleb(-exponent), ROUND_DOWN)
+
+
+def day_began(now: Millis, rules: Redeeming, timezone: str) -> Millis:
+    """Return the first instant that belongs to the same day as `now`, as the limits of a day have it."""
+    if rules.day == "rolling":
+        return now - DAY // timedelta(milliseconds=1) + 1
+    moment = to_datetime(now).astimezone(ZoneInfo(timezone))
+    return round(moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0).timestamp() * 1000)
+
+
+def limits_of(
+    rules: Redeeming, *, redeemed_today: int, tier: str | None = None, advice: str | None = None
+) -> Limits:
+    """Return what bounds a member who redeemed so many points today."""
+    of_tier = rules.tiers.get(tier or "", TierLimits())
+    used = worth(redeemed_today, rules)
+    return Limits(
+        rules.per_transaction,
+        of_tier.per_transaction,
+        _left(rules.per_day, used),
+        _left(of_tier.per_day, used),
+        rules.full_balance,
+        advice,
+    )
+
+
+def counts_by_day(rules: Redeeming) -> bool:
+    """Return whether some limit depends on what was redeemed today."""
+    return rules.per_day is not None or any(one.per_day is not None for one in rules.tiers.values())
+
+
+def bar_of(points: int, rules: Redeeming, limits: Limits, *, free: bool) -> Bar | None:
+    """Return what keeps back a redemption of so many points, if anything does.
+
+    `free` says that the amount was chosen freely: rewards of the catalogue have their cost, whatever the minimum is.
+    """
+    money = worth(points, rules)
+    if limits.advice == BLOCK:
+        return Bar.BLOCKED
+    if free and money < minimum_of(rules):
+        return Bar.BELOW_MINIMUM
+    if free and rules.increment and _span(_whole_increments(money, rules), rules).points != points:
+        return Bar.NOT_AN_INCREMENT
+    for bar, limit in (
+        (Bar.PER_TRANSACTION, limits.per_transaction),
+        (Bar.OF_TIER, limits.per_transaction_of_tier),
+        (Bar.PER_DAY, limits.left_today),
+        (Bar.OF_TIER, limits.left_for_tier),
+    ):
+        if limit is not None and money > limit:
+            return bar
+    return None
+
+
+def why_nothing(available: int, rules: Redeeming, limits: Limits) -> Bar | None:
+    """Return what makes `most_now` nothing: an advice, too few points, or the limit that leaves least."""
+    if limits.advice == BLOCK:
+        return Bar.BLOCKED
+    least = minimum_of(rules)
+    if worth(available, rules) < least or not _whole_increments(worth(available, rules), rules):
+        return Bar.BELOW_MINIMUM
+    return bar_of(_span(least, rules).points or 1, rules, limits, free=False)
 
 
 def redeemable(available: int, rules: Redeeming, limits: Limits) -> Span:
@@ -63,19 +153,37 @@ def most_now(available: int, rules: Redeeming, limits: Limits) -> Span:
     """Return the most that may be redeemed in one transaction now; nothing where the minimum cannot be reached."""
     if limits.advice == BLOCK:
         return NONE
-    money = _least(worth(available, rules), limits.per_transaction, limits.left_today, limits.left_for_tier)
+    money = _least(
+        worth(available, rules),
+        limits.per_transaction,
+        limits.per_transaction_of_tier,
+        limits.left_today,
+        limits.left_for_tier,
+    )
     money = _whole_increments(money, rules)
-    return NONE if money < _minimum(rules) or money == 0 else _span(money, rules)
+    return NONE if money < minimum_of(rules) or money == 0 else _span(money, rules)
 
 
 def least_now(available: int, rules: Redeeming, limits: Limits) -> Span:
     """Return the least that may be redeemed now; nothing where nothing may be."""
-    return _span(_minimum(rules), rules) if most_now(available, rules, limits).points else NONE
+    return _span(minimum_of(rules), rules) if most_now(available, rules, limits).points else NONE
 
 
 def discounted(amount: int, discount: int) -> int:
     """Return what is left to pay of an amount, both in the currency's smallest units; never below zero."""
     return max(amount - discount, 0)
+
+
+def minimum_of(rules: Redeeming) -> Decimal:
+    """Return the minimum as it can be redeemed: at least one increment, and a whole number of them."""
+    if not rules.increment:
+        return rules.minimum
+    steps = (rules.minimum / rules.increment).to_integral_value(ROUND_UP)
+    return max(steps, Decimal(1)) * rules.increment
+
+
+def _left(limit: Decimal | None, used: Decimal) -> Decimal | None:
+    return None if limit is None else max(limit - used, NOTHING)
 
 
 def _least(money: Decimal, *limits: Decimal | None) -> Decimal:
@@ -84,14 +192,6 @@ def _least(money: Decimal, *limits: Decimal | None) -> Decimal:
 
 def _whole_increments(money: Decimal, rules: Redeeming) -> Decimal:
     return money - money % rules.increment if rules.increment else money
-
-
-def _minimum(rules: Redeeming) -> Decimal:
-    """Return the minimum as it can be redeemed: at least one increment, and a whole number of them."""
-    if not rules.increment:
-        return rules.minimum
-    steps = (rules.minimum / rules.increment).to_integral_value(ROUND_UP)
-    return max(steps, Decimal(1)) * rules.increment
 
 
 def _span(money: Decimal, rules: Redeeming) -> Span:

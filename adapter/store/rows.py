@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from adapter.book.state import Balance, Lot, Order, Transaction
+from adapter.book.state import Advice, Balance, Lot, Order, Transaction
 from adapter.book.working import Member, Person
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ ORDER_COLUMNS = _fields_of(Order)
 TRANSACTION_COLUMNS = _fields_of(Transaction)
 MEMBER_COLUMNS = _fields_of(Member)
 PERSON_COLUMNS = _fields_of(Person)
+ADVICE_COLUMNS = _fields_of(Advice)
 
 DELIVERY_COLUMNS = (
     "env",

@@ -435,6 +435,21 @@ transaction_metadata = Table(
     sqlite_with_rowid=False,
 )
 
+advices = Table(
+    "advices",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("number", Integer, nullable=False),  # from 1; only the newest one can be outstanding
+    Column("advice", Text, nullable=False),
+    Column("reason", Text),
+    Column("given_at", BigInteger, nullable=False),
+    Column("cleared_at", BigInteger),  # null: outstanding
+    Column("cleared_reason", Text),
+    PrimaryKeyConstraint("env", "member", "number"),
+    sqlite_with_rowid=False,
+)
+
 # --- what goes out --------------------------------------------------------------------------------------------------------
 
 messages = Table(

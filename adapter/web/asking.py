@@ -28,8 +28,8 @@ def ask(
 ) -> dict[str, Any] | Repeated:
     """Submit a command and show what it made or changed.
 
-    `view` shows the outcome's row; `decimals` are those of the figures of a refusal. Raises `Problem` where the book
-    refuses, `Unavailable` where nothing was decided.
+    `view` shows the outcome's row; `decimals` are those of the points in the figures of a refusal. Raises `Problem`
+    where the book refuses, `Unavailable` where nothing was decided.
     """
     outcome = call.parts.submit(command)
     if outcome.error is not None or outcome.row is None:
@@ -43,8 +43,14 @@ def refusal(outcome: Outcome, decimals: int = 0) -> Problem | Unavailable:
     code = outcome.error or "unavailable"
     if STATUS.get(code) == STATUS["unavailable"]:
         return Unavailable("Nothing was booked; send it again.", code=code)
-    figures = {name: points(one, decimals) for name, one in (outcome.figures or {}).items()}
-    return Problem(code, outcome.reason or "The book does not allow this.", figures=figures or None)
+    figures = {
+        name: one if isinstance(one, str) else points(one, decimals)
+        for name, one in (outcome.figures or {}).items()
+    }
+    why = outcome.reason or "The book does not allow this."
+    again = () if outcome.retry_after_s is None else (("Retry-After", str(outcome.retry_after_s)),)
+    fields = () if outcome.field is None else ((outcome.field, why),)
+    return Problem(code, why, errors=fields, headers=again, figures=figures or None)
 
 
 def at_fault(field: str, what: str) -> Problem:

@@ -51,7 +51,7 @@ def serve(parts: Parts, gate: Gate, route: Route, request: Request) -> Answer:
     query = checked(route.query or Given, query_of(request.environ.get("QUERY_STRING", "")), "query")
     if (cursor := getattr(query, "cursor", None)) is not None:
         query = query.model_copy(update={"cursor": unseal(cursor, route.name, key.env, request.path)})
-    raw = read_body(request.environ, parts.settings.max_body) if route.method in ("POST", "PATCH") else b""
+    raw = read_body(request.environ, parts.settings.max_body) if route.takes_body else b""
     body = checked(route.body, json_of(raw, headers), "body") if route.body else None
     call = Call(parts, key, catalog, now, request.path, query, body, request.request_id)
     if route.access is Access.READ:

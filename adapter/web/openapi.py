@@ -224,7 +224,7 @@ def _page(route: Route) -> Json:
 
 def _can_fail(route: Route, status: str) -> bool:
     if status in ("413", "415"):
-        return route.method in ("POST", "PATCH")
+        return route.takes_body
     if status == "422":
         return route.access is not Access.READ
     return True

@@ -83,6 +83,10 @@ class Route:
         """Return the operation's id: `list_members`."""
         return self.handler.__name__
 
+    @property
+    def takes_body(self) -> bool:
+        return self.method in ("POST", "PUT", "PATCH")
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

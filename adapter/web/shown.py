@@ -63,6 +63,19 @@ class MemberShown(Shown):
     balances: list[NativeBalance] | None = None
 
 
+class AdviceShown(Shown):
+    """What was advised about a member. Only one is outstanding at a time; `blocks` says that it keeps redemptions back."""
+
+    member: MemberId
+    advice: str = Field(examples=["BLOCK"])
+    reason: str | None
+    state: Literal["outstanding", "cleared"]
+    blocks: bool
+    given_at: Instant
+    cleared_at: Instant | None
+    cleared_reason: str | None
+
+
 class StatementLine(Shown):
     """One transfer, with the balances after it. Transfers of one change share its `sequence`."""
 

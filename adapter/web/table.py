@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter.web import (
+    advice,
     balances,
     booking,
     deliveries,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 ROUTES: tuple[Route, ...] = (
     *members.ROUTES,
+    *advice.ROUTES,
     *balances.ROUTES,
     *transactions.ROUTES,
     *booking.ROUTES,

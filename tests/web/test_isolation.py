@@ -36,7 +36,7 @@ NEUTRAL = {
     # bodies
     "url", "secrets", "events", "format", "schedule", "timeout", "ordered", "headers", "concurrency", "rate_per_s",
     "description", "overlap", "secret", "release_held", "missing", "amount", "complete", "occurred_at", "ttl",
-    "points_expire_at", "reason", "metadata",
+    "points_expire_at", "reason", "metadata", "advice",
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
 BODIES: dict[str, dict[str, Any]] = {
@@ -44,6 +44,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "change_endpoint": {"url": "https://example.com/hook"},
     "create_replay": {"type": "balance.updated"},
     "begin_transaction": {"type": "credit", "amount": 5, "complete": True},
+    "give_advice": {"advice": "REVIEW"},
 }
 """What a route is sent beside the name that is tried; one that needs nothing is not listed."""
 SHOWS_ITS_OWN = {"programs"}
@@ -72,6 +73,7 @@ def named(web: Web) -> dict[str, str]:
         recorded(customer(email="jo@example.com", name="Jo Secret")),
         *(recorded(event) for event in (placed(), paid(), shipped(), refunded())),
     )
+    web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": "BLOCK"})
     delivery = web.get("/v1/deliveries")["data"][0]["id"]
     return {
         "endpoint": endpoint, "delivery": delivery,
@@ -150,7 +152,7 @@ def test_nothing_of_another_environment_is_seen_or_touched(
                 path,
                 method=route.method,
                 query_string=query,
-                json=body if route.method in ("POST", "PATCH") else None,
+                json=body if route.takes_body else None,
                 headers={"api-key": token},
             )
             assert_nothing_is_told(route, answer, (path, query, body))

@@ -40,6 +40,10 @@ def another_order(web: Web) -> None:
     web.play(recorded(placed(str(number))))
 
 
+def another_advice(web: Web) -> None:
+    web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": f"CASE {next(NUMBERS)}"})
+
+
 def another_program(web: Web) -> None:
     name = f"p{next(NUMBERS) * 7919 % 10_000}"  # before or after the others
     body = PROGRAM.model_copy(update={"name": name}).model_dump_json()
@@ -78,6 +82,7 @@ LISTS = {
     "member_statement": Listed(another_order, None),
     "member_transactions": Listed(another_order, gone_from(t.transactions, "txn")),
     "transactions": Listed(another_shopper, gone_from(t.transactions, "txn")),
+    "advices": Listed(another_advice, None),
     "programs": Listed(another_program, program_gone),
     "endpoints": Listed(
         lambda web: web.post("/v1/endpoints", {"url": HOOK, "events": ["endpoint.test"]}, status=201),
