@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from adapter.book.state import Advice
 from adapter.book.refusals import member_refusal
+from adapter.book.state import Advice
 from adapter.commands import Outcome
 
 if TYPE_CHECKING:
