@@ -114,7 +114,16 @@ class Catalog:
         return self.definitions[first]
 
     def version_at(self, env: int, program: str, at: Millis) -> ProgramVersion:
-        """Return the version in force at an instant; before the first there is the first."""
+        """Return the version in force at an instant; before the first there is the first.
+
+        A draft is in force only where nothing was published by then.
+        """
         versions = self.programs[env, program]
-        in_force = [version for version in versions if version.published_at <= at]
-        return in_force[-1] if in_force else versions[0]
+        there = [version for version in versions if version.published_at <= at]
+        in_force = [version for version in there if version.program.state != "draft"]
+        return (in_force or there or versions[:1])[-1]
+
+    def draft_of(self, env: int, program: str) -> ProgramVersion | None:
+        """Return the newest version where it is a draft: what would be published next."""
+        newest = self.programs[env, program][-1]
+        return newest if newest.program.state == "draft" else None

@@ -1,4 +1,7 @@
-"""Programs: a change is a new version, from now on; what was placed before keeps the version of its day."""
+"""Programs: a change is a new version, from now on; what was placed before keeps the version of its day.
+
+A draft is a version too, but nothing goes by it while another one is published.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ def match(connection: Connection, target: Target, wanted: Sequence[Program]) -> 
     for env, name in target.catalog.programs:
         if env == target.env and name not in names:
             yield target.change(
-                Action.KEPT, "program", name, "orders were placed under it; set state to paused"
+                Action.KEPT, "program", name, "orders were placed under it; set state to paused or ended"
             )
     for number, program in enumerate(wanted):
         _match_definitions(connection, target, f"{target.place}.programs[{number}]", program)
@@ -39,7 +42,8 @@ def _publish(connection: Connection, target: Target, program: Program) -> Change
     row = {"env": target.env, "name": program.name, "version": version, "published_at": target.now}
     connection.execute(insert(t.programs).values(row | {"body": program.model_dump_json()}))
     action = Action.UPDATED if versions else Action.CREATED
-    return target.change(action, "program", program.name, f"version {version}")
+    told = f"version {version}, a draft" if program.state == "draft" else f"version {version}"
+    return target.change(action, "program", program.name, told)
 
 
 def _match_definitions(connection: Connection, target: Target, place: str, program: Program) -> None:
@@ -49,19 +53,26 @@ def _match_definitions(connection: Connection, target: Target, place: str, progr
         if env == target.env and one.program == program.name
     }
     _refuse_other_first(known, place, program)
+    beside = program.state == "draft" and _is_published(target, program.name)
     for number, wanted in enumerate(program.balance_definitions):
         there = known.get(wanted.name)
         if there is None:
-            _add(connection, target, program.name, wanted)
+            if not beside:
+                _add(connection, target, program.name, wanted)
         elif there.decimals != wanted.decimals:
             field = f"{place}.balance_definitions[{number}].decimals"
             reason = f"amounts are kept with {there.decimals}; add a balance definition under another name"
             raise ConfigurationError(f"{field}: {reason}", field=field)
-        elif there.unit != wanted.unit:
+        elif there.unit != wanted.unit and not beside:
             one = update(t.definitions).where(
                 t.definitions.c.env == target.env, t.definitions.c.id == there.id
             )
             connection.execute(one.values(unit=wanted.unit))
+
+
+def _is_published(target: Target, name: str) -> bool:
+    versions = target.catalog.programs.get((target.env, name), ())
+    return any(version.program.state != "draft" for version in versions)
 
 
 def _refuse_other_first(known: dict[str, Definition], place: str, program: Program) -> None:

@@ -6,24 +6,22 @@ in it depends on what arrived first, because it never looks at anything but the 
 
 from __future__ import annotations
 
-import calendar
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
-from adapter.clock import LATEST, Millis, to_datetime
 from adapter.events import Customer, PaymentState, Shipment, Totals
 from adapter.program.award import Occasion, award_of, retained_of
 from adapter.program.earning import counts, micros, takes
+from adapter.program.ending import expires_at
 from adapter.program.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapter.book.facts import Facts, SourceFacts
-    from adapter.program.model import Expiry, Program
+    from adapter.clock import Millis
+    from adapter.program.model import Program
 
 DAY_MS = 86_400_000
 
@@ -161,23 +159,6 @@ def refund_elsewhere(facts: Facts, totals: Totals) -> bool:
     )
 
 
-def expires_at(available_at: Millis, expiry: Expiry, timezone: str) -> Millis | None:
-    """Return when points that became available then will end.
-
-    Months are the calendar's in the program's time zone; a day that the month does not have is its last one.
-    """
-    if expiry.months is None and expiry.days is None:
-        return None
-    moment = to_datetime(available_at).astimezone(ZoneInfo(timezone))
-    if expiry.months is not None:
-        years, month = divmod(moment.month - 1 + expiry.months, 12)
-        year = moment.year + years
-        day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-        moment = moment.replace(year=year, month=month + 1, day=day)
-    end = moment + timedelta(days=expiry.days or 0)
-    return min(round(end.timestamp() * 1000), LATEST)
-
-
 def available_at(awarded_at: Millis, program: Program) -> Millis:
     """Return when points awarded then can be used: after the hold days, and in batch mode at the next boundary."""
     at = awarded_at + program.earning.hold_days * DAY_MS
@@ -211,7 +192,7 @@ def target_of(facts: Facts, setting: Setting, now: Millis) -> Target:
     )
     award, reason = worth.points, worth.reason
     retained = min(retained_of(worth, one.refunds.values(), totals) for one in facts.sources.values())
-    veto = _veto(facts, setting)
+    veto = _veto(facts, setting, placed)
     if veto is not None:
         award, retained, reason = (0 if veto is not Reason.CANCELLED else award), 0, veto
     elif award and not retained:
@@ -224,7 +205,7 @@ def target_of(facts: Facts, setting: Setting, now: Millis) -> Target:
     return replace(target, parts=parts) if program.earning.rules else target
 
 
-def _veto(facts: Facts, setting: Setting) -> Reason | None:
+def _veto(facts: Facts, setting: Setting, placed: Millis) -> Reason | None:
     """Return what forbids any points, whatever the rules say; the first that holds."""
     if setting.live and any(one.test for one in facts.sources.values()):
         return Reason.TEST_ORDER
@@ -232,7 +213,15 @@ def _veto(facts: Facts, setting: Setting) -> Reason | None:
         return Reason.CANCELLED
     if setting.known is not None:
         return setting.known
-    return Reason.PROGRAM_PAUSED if setting.program.state == "paused" else None
+    return STOPPED.get(setting.program.state_at(placed))
+
+
+STOPPED = {
+    "draft": Reason.PROGRAM_NOT_PUBLISHED,
+    "paused": Reason.PROGRAM_PAUSED,
+    "ended": Reason.PROGRAM_ENDED,
+}
+"""Why an order earns nothing that was placed while its program was in such a state."""
 
 
 def _nothing(reason: Reason, now: Millis) -> Target:

@@ -34,12 +34,21 @@ def moved_on(survivor: int) -> Outcome:
     )
 
 
-def program_refusal(work: WorkingSet, env: int, definition: int) -> Outcome | None:
-    """Return that a program is paused, None where it is not."""
-    name = work.catalog.definitions[env, definition].program
-    if work.catalog.version_at(env, name, work.now).program.state == "paused":
+def program_refusal(work: WorkingSet, env: int, definition: int, *, spends: bool = False) -> Outcome | None:
+    """Return why its program books nothing now, or None. What spends points may go on for a while after its end."""
+    program = work.program_of(env, definition)
+    state = program.state_at(work.now)
+    if state == "published" or (spends and program.spends_at(work.now)):
+        return None
+    name = program.name
+    if state == "paused":
         return Outcome(error="program_paused", reason=f"The program {name!r} is paused.")
-    return None
+    if state == "ended":
+        return Outcome(error="program_ended", reason=f"The program {name!r} has ended.")
+    begins = "" if program.starts is None else f"; it begins on {program.starts}"
+    return Outcome(
+        error="program_not_published", reason=f"The program {name!r} is not published yet{begins}."
+    )
 
 
 def insufficient(balance: Balance, requested: int) -> Outcome:

@@ -13,7 +13,6 @@ import orjson
 
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.lots import land, take
-from adapter.book.orders import expires_at
 from adapter.book.phases import give_back, set_aside, use
 from adapter.book.posting import finish
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
@@ -21,6 +20,7 @@ from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Cause, move
 from adapter.commands import Outcome
+from adapter.program.ending import expires_at
 
 if TYPE_CHECKING:
     from adapter.book.transfers import Change
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -> Outcome:
     """Credit or debit a member. Raises `NeedsLots` where a debit must see lots that are not loaded."""
     refusal = member_refusal(work, command.env, command.member) or program_refusal(
-        work, command.env, command.definition
+        work, command.env, command.definition, spends=command.kind == "debit"
     )
     if refusal is not None:
         return refusal
@@ -129,9 +129,7 @@ def _lots_for(work: WorkingSet, command: BeginTransaction) -> list[tuple[Lot, in
 
 def _points_end(work: WorkingSet, key: tuple[int, int, int]) -> int | None:
     """Return when points that become available now end, as the program says now."""
-    env, _, definition = key
-    name = work.catalog.definitions[env, definition].program
-    program = work.catalog.version_at(env, name, work.now).program
+    program = work.program_of(key[0], key[2])
     return expires_at(work.now, program.expiry, program.timezone)
 
 

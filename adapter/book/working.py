@@ -17,6 +17,7 @@ from adapter.book.transfers import Cause, Change
 if TYPE_CHECKING:
     from adapter.catalog import Catalog
     from adapter.clock import Millis
+    from adapter.program.model import Program
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -172,6 +173,11 @@ class WorkingSet:
     unparked: dict[OrderKey, int | None] = field(
         default_factory=dict
     )  # orders that found their member or totals
+
+    def program_of(self, env: int, definition: int) -> Program:
+        """Return the program of a balance definition, in the version that is in force now."""
+        name = self.catalog.definitions[env, definition].program
+        return self.catalog.version_at(env, name, self.now).program
 
     def balance(self, key: BalanceKey) -> Balance:
         """Return a member's balance; one that never moved begins at zero."""

@@ -154,10 +154,15 @@ def _exchange(scratch: Engine, change: Change) -> None:
             "name": change.program.name,
             "version": newest.scalar_one() + 1,
             "published_at": at,
-            "body": change.program.model_dump_json(),
+            "body": _published(change.program).model_dump_json(),
         }
         other.execute(delete(t.programs).where(*own, columns.published_at >= at))
         other.execute(insert(t.programs).values(row))
+
+
+def _published(program: Program) -> Program:
+    """Return a draft as it would be once it is published."""
+    return program.model_copy(update={"state": "published"}) if program.state == "draft" else program
 
 
 def _which(change: Change) -> list[Any]:

@@ -11,12 +11,15 @@ from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from adapter.program.ending import Expiry
 from adapter.program.moments import Moment, closing, opening
+from adapter.program.part import Part
 from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
+    from adapter.clock import Millis
     from adapter.events import Line
 
 Rate = Annotated[Decimal, Field(ge=0, max_digits=18)]
@@ -24,12 +27,7 @@ Money = Annotated[Decimal, Field(ge=0, max_digits=18)]
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 AwardOn = Literal["order.placed", "payment.completed", "order.shipped"]
-
-
-class Part(BaseModel):
-    """A part of a program: frozen, and strict about unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+State = Literal["draft", "published", "paused", "ended"]
 
 
 class BalanceDefinition(Part):
@@ -161,13 +159,6 @@ class Earning(Part):
         return self
 
 
-class Expiry(Part):
-    """When credited points end: this long after they became available. Neither given: never."""
-
-    months: Annotated[int, Field(ge=1, le=1200)] | None = None
-    days: Annotated[int, Field(ge=1, le=36500)] | None = None
-
-
 class Clawback(Part):
     """What happens to a clawback that the balance cannot cover: it is owed, or waived."""
 
@@ -223,7 +214,10 @@ class Program(Part):
     """One loyalty program."""
 
     name: Name
-    state: Literal["published", "paused"] = "published"
+    state: State = "published"
+    starts: Moment | None = None  # before then it is as good as a draft; a date is its first moment
+    ends: Moment | None = None  # from then on it has ended; a date is included to its last moment
+    spend_until: Moment | None = None  # once it has ended, points can still be spent so long
     processing_mode: Literal["realtime", "batch"] = "realtime"
     batch_interval_s: Annotated[int, Field(ge=1, le=86_400)] = (
         300  # batch mode: points post at these boundaries
@@ -240,6 +234,32 @@ class Program(Part):
         None  # money for one unit of its first balance definition, for the liability report
     )
     currency: Currency | None = None  # of `point_value`
+
+    def state_at(self, at: Millis) -> State:
+        """Return its state at an instant of the time in which this version is in force: its dates count too."""
+        if self.state == "draft":
+            return "draft"
+        if self.state == "ended" or (self.ends is not None and at >= closing(self.ends, self.timezone)):
+            return "ended"
+        if self.starts is not None and at < opening(self.starts, self.timezone):
+            return "draft"
+        return self.state
+
+    def spends_at(self, at: Millis) -> bool:
+        """Return whether points can be spent at an instant."""
+        if self.state_at(at) == "ended":
+            return self.spend_until is not None and at < closing(self.spend_until, self.timezone)
+        return self.state_at(at) == "published"
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.starts and self.ends and opening(self.starts, "UTC") >= closing(self.ends, "UTC"):
+            raise ValueError("ends: it ends before it starts")
+        if self.spend_until and self.ends and closing(self.spend_until, "UTC") < closing(self.ends, "UTC"):
+            raise ValueError("spend_until: points can be spent until it ends in any case; say a later day")
+        if self.spend_until and not self.ends and self.state != "ended":
+            raise ValueError("spend_until: say when it ends, or that its state is ended")
+        return self
 
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> Self:

@@ -16,7 +16,9 @@ class Reason(StrEnum):
     NOT_ENROLLED = "not_enrolled"
     TEST_ORDER = "test_order"
     CANCELLED = "cancelled"
+    PROGRAM_NOT_PUBLISHED = "program_not_published"
     PROGRAM_PAUSED = "program_paused"
+    PROGRAM_ENDED = "program_ended"
     NO_RULE = "no_rule"
     NO_RULE_APPLIES = "no_rule_applies"
     NO_RATE_FOR_CURRENCY = "no_rate_for_currency"
@@ -34,7 +36,9 @@ SENTENCES: dict[str, str] = {
     Reason.NOT_ENROLLED: "The customer is not a member, and the program does not enrol by itself.",
     Reason.TEST_ORDER: "The shop marked the order as a test, and this environment is live.",
     Reason.CANCELLED: "The order was cancelled.",
+    Reason.PROGRAM_NOT_PUBLISHED: "The program was not published yet, or had not begun, when the order was placed.",
     Reason.PROGRAM_PAUSED: "The program was paused when the order was placed.",
+    Reason.PROGRAM_ENDED: "The program had ended when the order was placed.",
     Reason.NO_RULE: "The program had no earning rule when the order was placed: its rate is 0.",
     Reason.NO_RULE_APPLIES: "No rule of the program is for this order: for its day, its currency or its lines.",
     Reason.NO_RATE_FOR_CURRENCY: "The program has no rate for the order's currency.",

@@ -220,12 +220,15 @@ class DefinitionShown(Shown):
 
 
 class ProgramShown(Shown):
-    """A program's version in force."""
+    """A program's version in force, or its draft. `starts` and the like are as the program says them."""
 
     name: str
     version: int
-    published_at: Instant
-    state: Literal["published", "paused"]
+    published_at: Instant | None = Field(description="Null for a draft.")
+    state: Literal["draft", "published", "paused", "ended"]
+    starts: str | None
+    ends: str | None
+    spend_until: str | None
     processing_mode: Literal["realtime", "batch"]
     batch_interval_s: int
     timezone: str

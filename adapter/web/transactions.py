@@ -41,6 +41,19 @@ class MemberTransactionsQuery(Period):
     )
 
 
+class ProgramQuery(Selection):
+    version: Literal["active", "draft"] | None = Field(
+        None,
+        description="The one in force, or the draft beside it; without it the draft only where nothing is.",
+    )
+
+
+class ProgramsQuery(Listing):
+    version: Literal["active", "draft"] | None = Field(
+        None, description="Those in force, or only drafts; without it a draft only where nothing is in force."
+    )
+
+
 class TransactionsQuery(MemberTransactionsQuery):
     member: Reference | None = Field(None, description="`mem_…`, `source:customer` or an e-mail address.")
 
@@ -67,11 +80,15 @@ def transaction(call: Call) -> dict[str, Any]:
 
 
 def programs(call: Call) -> dict[str, Any]:
-    """List the programs, each in the version that is in force now."""
-    asked: Listing = call.query
+    """List the programs, each in the version that is asked for."""
+    asked: ProgramsQuery = call.query
     after = "" if asked.cursor is None else decode_cursor(asked.cursor, str)[0]
     names = sorted(name for env, name in call.catalog.programs if env == call.env and name > after)
-    return page_of(names, asked.limit, lambda name: (name,)).view(lambda name: _program_view(call, name))
+    found = [
+        (name, version) for name in names if (version := _version(call, name, asked.version)) is not None
+    ]
+    page = page_of(found, asked.limit, lambda one: (one[0],))
+    return page.view(lambda one: _program_view(call, *one))
 
 
 def program(call: Call) -> dict[str, Any]:
@@ -79,7 +96,20 @@ def program(call: Call) -> dict[str, Any]:
     name = call.path["program"]
     if (call.env, name) not in call.catalog.programs:
         raise NotFound(f"There is no program {name[:80]!r} in this environment.", field="program")
-    return _program_view(call, name)
+    wanted = call.query.version
+    version = _version(call, name, wanted)
+    if version is None:
+        what = "has no draft" if wanted == "draft" else "was never published"
+        raise NotFound(f"The program {name!r} {what}.", field="version")
+    return _program_view(call, name, version)
+
+
+def _version(call: Call, name: str, wanted: str | None) -> ProgramVersion | None:
+    """Return the version that is asked for: the one in force, unless the draft is."""
+    if wanted == "draft":
+        return call.catalog.draft_of(call.env, name)
+    version = call.catalog.version_at(call.env, name, call.now)
+    return None if wanted == "active" and version.program.state == "draft" else version
 
 
 def _page(call: Call, member: int | None) -> dict[str, Any]:
@@ -125,8 +155,7 @@ def _instant(at: int | None) -> str | None:
     return None if at is None else iso(at)
 
 
-def _program_view(call: Call, name: str) -> dict[str, Any]:
-    version = call.catalog.version_at(call.env, name, call.now)
+def _program_view(call: Call, name: str, version: ProgramVersion) -> dict[str, Any]:
     of_it = [
         one
         for key, one in sorted(call.catalog.definitions.items())
@@ -137,7 +166,8 @@ def _program_view(call: Call, name: str) -> dict[str, Any]:
 
 def _version_view(version: ProgramVersion) -> dict[str, Any]:
     body = version.program.model_dump(mode="json")
-    return {**body, "version": version.version, "published_at": iso(version.published_at)}
+    published_at = None if version.program.state == "draft" else iso(version.published_at)
+    return {**body, "version": version.version, "published_at": published_at}
 
 
 def _definition_view(one: Definition) -> dict[str, Any]:
@@ -186,9 +216,12 @@ ROUTES = (
         "List programs",
         ProgramShown,
         "Programs",
-        query=Listing,
+        query=ProgramsQuery,
         listed=True,
-        text="Each in the version that is in force now; an order keeps the one it was placed under.",
+        text=(
+            "Each in the version that is in force now; an order keeps the one it was placed under. A draft stands "
+            "beside it, and nothing goes by it until it is published."
+        ),
     ),
     Route(
         "GET",
@@ -198,6 +231,6 @@ ROUTES = (
         "Show a program",
         ProgramShown,
         "Programs",
-        query=Selection,
+        query=ProgramQuery,
     ),
 )

@@ -152,6 +152,25 @@ def test_changed_program_is_a_new_version_from_now_on(database: Engine) -> None:
     assert kept.version_at(1, "main", NOW + 5).program.earning.rate == 2
 
 
+def test_a_draft_stands_beside_the_published_program(database: Engine) -> None:
+    applied(database, tenant(programs=[{"name": "main", "earning": {"rate": "1"}}]))
+    cash = [{"name": "points"}, {"name": "cash", "unit": "EUR", "decimals": 2}]
+    draft = {"name": "main", "state": "draft", "earning": {"rate": "2"}, "balance_definitions": cash}
+    applied(database, tenant(programs=[draft]), now=NOW + 5)
+    kept = catalog(database)
+    assert kept.version_at(1, "main", NOW + 9).program.earning.rate == 1
+    found = kept.draft_of(1, "main")
+    assert found is not None
+    assert found.version == 2
+    assert found.program.earning.rate == 2
+    assert [one.name for one in kept.definitions.values()] == ["points"], "what it would add is not there yet"
+    applied(database, tenant(programs=[draft | {"state": "published"}]), now=NOW + 9)
+    kept = catalog(database)
+    assert kept.version_at(1, "main", NOW + 8).version == 1
+    assert (kept.version_at(1, "main", NOW + 9).version, kept.draft_of(1, "main")) == (3, None)
+    assert sorted(one.name for one in kept.definitions.values()) == ["cash", "points"]
+
+
 def test_same_program_written_otherwise_is_no_change(database: Engine) -> None:
     """1 and 1.0 are one rate, and a default that is spelled out is no change."""
     applied(database, whole())

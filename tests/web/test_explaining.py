@@ -151,6 +151,9 @@ TWO_LINES = placed("1001", line(1, "30.00"), line(2, "60.00"))
         (program({"rates": {"USD": "1"}}), [placed()], SENTENCES[Reason.NO_RATE_FOR_CURRENCY]),
         (program({"rate": "0.001"}), [placed()], SENTENCES[Reason.ROUNDS_TO_ZERO]),
         (program(state="paused"), [placed()], SENTENCES[Reason.PROGRAM_PAUSED]),
+        (program(state="ended"), [placed()], SENTENCES[Reason.PROGRAM_ENDED]),
+        (program(ends="2026-11-01"), [placed()], SENTENCES[Reason.PROGRAM_ENDED]),
+        (program(starts="2026-12-01"), [placed()], SENTENCES[Reason.PROGRAM_NOT_PUBLISHED]),
         (program(), [placed(), cancelled()], SENTENCES[Reason.CANCELLED]),
         (program(), [placed(), refunded(amount="89.99")], SENTENCES[Reason.FULLY_REFUNDED]),
         (

@@ -31,7 +31,7 @@ REFERENCES = {
 }  # fmt: skip
 """Parameters, and fields of bodies, that name something; with which of environment 1's names they are tried."""
 NEUTRAL = {
-    "fields", "limit", "cursor", "state", "type", "since", "until", "as_of", "include_deleted", "program",
+    "fields", "limit", "cursor", "state", "type", "version", "since", "until", "as_of", "include_deleted", "program",
     "balance_definition",
     # bodies
     "url", "secrets", "events", "format", "schedule", "timeout", "ordered", "headers", "concurrency", "rate_per_s",

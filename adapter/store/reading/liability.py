@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from adapter.catalog import Catalog, Definition
     from adapter.clock import Millis
-    from adapter.program.model import Expiry
 
 UNDECIDED = "undecided"
 MONTHLY = (Account.ISSUED, Account.REDEEMED, Account.EXPIRED, Account.REVOKED, Account.ADJUSTED)
@@ -61,7 +60,7 @@ def liability(
     return {
         "as_of": iso(asked.at),
         "definitions": [
-            _Told(one, worths[one.id], sums[one.id], ends=_ends(versions[one.program].expiry)).view()
+            _Told(one, worths[one.id], sums[one.id], ends=versions[one.program].expiry.ends).view()
             for one in meant
         ],
         "totals": _totals(meant, worths, sums),
@@ -77,10 +76,6 @@ def _definitions(catalog: Catalog, asked: Asked) -> list[Definition]:
             f"There is no program {asked.program[:64]!r} here; there are: {names}.", field="program"
         )
     return meant
-
-
-def _ends(expiry: Expiry) -> bool:
-    return expiry.months is not None or expiry.days is not None
 
 
 def outstanding(sums: Sums) -> int:
