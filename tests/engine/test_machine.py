@@ -1,0 +1,249 @@
+"""Everything that can happen to a book, at random and in any order, with crashes between the commits and the clock going on.
+
+After each commit the audit looks at every row; in the end the book is made anew from what was stored, and compared.
+`LOYALTY_MACHINE_RUNS=2000 python -m pytest tests/engine/test_machine.py` is the longer run.
+"""
+
+from __future__ import annotations
+
+import os
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from sqlalchemy import Engine, select
+
+from adapter.commands import Once
+from adapter.engine.audit import audit
+from adapter.engine.batch import Batcher
+from adapter.engine.rebuild import rebuild
+from adapter.engine.sweep import due_balances
+from adapter.events import Event, EventType
+from adapter.program.model import Program
+from adapter.store import tables as t
+from adapter.store.database import open_database
+from tests.shop import (
+    DAY,
+    NOW,
+    begin,
+    cancelled,
+    configure,
+    customer,
+    end,
+    line,
+    paid,
+    placed,
+    play,
+    recorded,
+    refunded,
+    shipped,
+)
+
+if TYPE_CHECKING:
+    from adapter.catalog import Source
+    from adapter.clock import Millis
+    from adapter.commands import ApiCommand, Command, RecordEvent
+    from connectors.base import RawEvent
+
+RUNS = int(os.environ.get("LOYALTY_MACHINE_RUNS", "100"))
+STEPS = 60
+
+MAIN = Program.model_validate(
+    {
+        "name": "main",
+        "earning": {"rate": "1", "award_on": "payment.completed", "hold_days": 1},
+        "expiry": {"days": 20},
+    }
+)
+
+CUSTOMERS = st.sampled_from(["7000", "7001", "7002"])
+ORDERS = st.integers(1, 5).map(str)
+POINTS = st.integers(1, 80)
+LATER = st.booleans()
+
+
+def webhook(number: int, events: tuple[Event, ...], now: Millis) -> RecordEvent:
+    """Return a webhook like no other: its number is in its body."""
+    body = msgspec.json.encode((number, events))
+    return msgspec.structs.replace(recorded(*events, received_at=now), body=body, key=sha256(body).digest())
+
+
+def read(_source: Source, raw: RawEvent) -> RecordEvent:
+    """Read a stored webhook again."""
+    number, events = msgspec.json.decode(raw.body, type=tuple[int, tuple[Event, ...]])
+    return webhook(number, events, raw.received_at)
+
+
+class Book(RuleBasedStateMachine):
+    """One shop with a few customers; commands wait until something commits them together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.engine: Engine = open_database("sqlite://")
+        t.metadata.create_all(self.engine)
+        configure(self.engine, MAIN)
+        self.now = NOW
+        self.waiting: list[Command] = []
+        self.count = 0
+        self.checked = True
+
+    @initialize()
+    def two_are_members(self) -> None:
+        for number in ("7000", "7001"):
+            self.happen(customer(number, at=NOW - 20 * DAY))
+        self.commit("calm")
+
+    # --- what happens ---------------------------------------------------------------------------------------------
+
+    def happen(self, *events: Event) -> None:
+        """Take in a webhook with these events; no two are the same webhook."""
+        self.count += 1
+        self.waiting.append(webhook(self.count, events, self.now))
+
+    def ask(self, command: ApiCommand) -> None:
+        """Ask for a command, each under an Idempotency-Key of its own."""
+        self.count += 1
+        key = sha256(str(self.count).encode()).digest()
+        once = Once(key=key, request=key, ends_at=self.now + 400 * DAY)
+        self.waiting.append(msgspec.structs.replace(command, once=once, received_at=self.now))
+
+    @rule(fate=st.sampled_from(["calm", "calm", "crash before", "crash after"]))
+    def commit(self, fate: str) -> None:
+        """Commit what waits, in one batch. After a crash everybody sends again what was not answered."""
+        commands, self.waiting = self.waiting, []
+        if fate == "crash before":
+            with self.engine.connect().execution_options(writer=True) as connection:
+                connection.begin()
+                Batcher(lambda: self.now)(connection, commands)
+                connection.rollback()
+        play(self.engine, commands, now=self.now, sizes=[len(commands) or 1])
+        if fate == "crash after":
+            before = self.everything()
+            play(self.engine, commands, now=self.now, sizes=[len(commands) or 1])
+            assert self.everything() == before, "what was sent again had an effect again"
+        self.checked = False
+
+    def everything(self) -> list[tuple[Any, ...]]:
+        with self.engine.connect() as connection:
+            return [
+                tuple(row) for table in (t.transfers, t.messages) for row in connection.execute(select(table))
+            ]
+
+    def members(self) -> list[int]:
+        query = select(t.members.c.id).order_by(t.members.c.id)
+        with self.engine.connect() as connection:
+            return list(connection.execute(query).scalars())
+
+    def some(self, table: Any, which: int) -> Any:
+        """Return one row of a table, or None where it is empty."""
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(table).order_by(table.c.id)).all()
+        return rows[which % len(rows)] if rows else None
+
+    # --- the shop -------------------------------------------------------------------------------------------------
+
+    @rule(order=ORDERS, who=CUSTOMERS, amount=POINTS, paid_days_ago=st.none() | st.integers(0, 3))
+    def an_order_is_placed(self, order: str, who: str, amount: int, paid_days_ago: int | None) -> None:
+        at = self.now - (paid_days_ago or 0) * DAY
+        what = placed(order, line(amount=f"{amount}.00"), customer=who, at=at, version=self.now)
+        self.happen(what, *(() if paid_days_ago is None else (paid(order, at=at),)))
+
+    @rule(order=ORDERS)
+    def an_order_is_paid(self, order: str) -> None:
+        self.happen(paid(order, at=self.now))
+
+    @rule(order=ORDERS)
+    def an_order_is_shipped(self, order: str) -> None:
+        self.happen(shipped(order, at=self.now))
+
+    @rule(order=ORDERS, refund=st.integers(1, 4), amount=POINTS)
+    def an_order_is_refunded(self, order: str, refund: int, amount: int) -> None:
+        self.happen(refunded(order, f"r{refund}", f"{amount}.00", at=self.now))
+
+    @rule(order=ORDERS)
+    def an_order_is_cancelled(self, order: str) -> None:
+        self.happen(cancelled(order, at=self.now))
+
+    @rule(who=CUSTOMERS, what=st.sampled_from([EventType.CUSTOMER_UPDATED, EventType.CUSTOMER_REDACTED]))
+    def a_customer_changes_or_goes(self, who: str, what: EventType) -> None:
+        self.happen(customer(who, type=what, at=self.now))
+
+    # --- the API --------------------------------------------------------------------------------------------------
+
+    @rule(
+        which=st.integers(0, 5),
+        kind=st.sampled_from(["credit", "debit"]),
+        amount=POINTS,
+        complete=st.booleans(),
+        days=st.none() | st.integers(1, 5),
+    )
+    def a_transaction_begins(
+        self, which: int, kind: str, amount: int, *, complete: bool, days: int | None
+    ) -> None:
+        members = self.members()
+        deadline = None if days is None else self.now + days * DAY
+        command = begin(
+            members[which % len(members)],
+            10_000 + self.count,
+            kind,
+            amount,
+            complete=complete,
+            deadline=deadline,
+        )
+        self.ask(msgspec.structs.replace(command, occurred_at=self.now))
+
+    @rule(which=st.integers(0, 5), complete=st.booleans())
+    def everything_is_spent(self, which: int, *, complete: bool) -> None:
+        self.commit("calm")
+        with self.engine.connect() as connection:
+            balances = connection.execute(select(t.balances).where(t.balances.c.available > 0)).all()
+        if balances:
+            balance = balances[which % len(balances)]
+            command = begin(
+                balance.member, 10_000 + self.count, "debit", balance.available, complete=complete
+            )
+            self.ask(msgspec.structs.replace(command, occurred_at=self.now))
+
+    @rule(which=st.integers(0, 30), state=st.sampled_from(["completed", "cancelled"]))
+    def a_transaction_ends(self, which: int, state: str) -> None:
+        found = self.some(t.transactions, which)
+        if found is not None:
+            self.ask(end(found.member, found.id, state, definition=found.definition))
+
+    # --- the clock ------------------------------------------------------------------------------------------------
+
+    @rule(days=st.integers(1, 12), sweeps=st.booleans())
+    def days_pass(self, days: int, *, sweeps: bool) -> None:
+        """Let time go on; the sweep need not come by."""
+        self.commit("calm")
+        self.now += days * DAY
+        if sweeps:
+            play(self.engine, due_balances(self.engine, self.now, 100), now=self.now, sizes=[7])
+            self.checked = False
+
+    # --- what always holds ----------------------------------------------------------------------------------------
+
+    @invariant()
+    def the_audit_finds_nothing(self) -> None:
+        if not self.checked:
+            assert audit(self.engine) == []
+            self.checked = True
+
+    def teardown(self) -> None:
+        self.commit("calm")
+        assert audit(self.engine) == []
+        assert rebuild(self.engine, read) == []
+        self.engine.dispose()
+
+
+Book.TestCase.settings = settings(
+    max_examples=RUNS,
+    stateful_step_count=STEPS,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+TestBook = Book.TestCase
