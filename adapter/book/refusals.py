@@ -52,21 +52,17 @@ def program_refusal(work: WorkingSet, env: int, definition: int, *, spends: bool
 
 
 def insufficient(balance: Balance, requested: int) -> Outcome:
-    """Refuse to take more than is available, with the figures that it depends on."""
+    """Refuse to take more than is available, with the figures that it depends on; `shortage.py` says why."""
     short = requested - balance.available
-    waits = [
-        f"{amount} are {word}"
-        for amount, word in ((balance.pending, "pending"), (balance.reserved, "held"), (balance.owed, "owed"))
-        if amount
-    ]
-    why = (
-        f"{balance.available} are available, {short} too few"
-        + (f"; {', '.join(waits)}" if waits else "")
-        + "."
-    )
-    figures = {"requested": requested, "available": balance.available, "pending": balance.pending}
+    figures: dict[str, int | str] = {
+        "requested": requested,
+        "available": balance.available,
+        "pending": balance.pending,
+        "reserved": balance.reserved,
+        "owed": balance.owed,
+    }
     return Outcome(
         error="insufficient_balance",
-        reason=why,
-        figures={**figures, "reserved": balance.reserved, "owed": balance.owed},
+        reason=f"{balance.available} are available, {short} too few.",
+        figures=figures,
     )

@@ -19,6 +19,7 @@ from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
 from adapter.engine.journal import entry_of
 from adapter.engine.load import load
+from adapter.engine.shortage import explain_shortages
 from adapter.engine.write import Recorded, write
 from adapter.store import tables as t
 from adapter.store.configuration import newest
@@ -50,10 +51,11 @@ class Batcher:
         firsts = _firsts(events, known)
         others = [command for command in commands if not isinstance(command, RecordEvent)]
         decided = self._decide(connection, [*firsts.values(), *others], answers, now)
+        answered = explain_shortages(connection, decided.work, decided.answered)
         write(connection, decided.work, decided.recorded)
         answers.write(connection)
         new = {(command.source, command.key): stored for command, stored in decided.recorded}
-        made = {id(command): outcome for command, outcome in decided.answered}
+        made = {id(command): outcome for command, outcome in answered}
         return [made.get(id(command)) or _outcome(command, known, new, firsts) for command in commands]
 
     def _decide(
@@ -79,7 +81,7 @@ class _Decided:
     work: WorkingSet
     answers: Answers
     recorded: Recorded = field(default_factory=list)
-    answered: list[tuple[Command, Outcome]] = field(default_factory=list)
+    answered: list[tuple[ApiCommand, Outcome]] = field(default_factory=list)
 
     def decide(self, commands: Sequence[Command]) -> set[BalanceKey]:
         """Decide each; return the balances whose lots are missing."""

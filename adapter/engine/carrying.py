@@ -38,7 +38,8 @@ class Way:
     """How one kind of command is carried out.
 
     `noun` begins the topic of its entry in the journal, `entry` tells its entry from all others of the environment:
-    what is carried out under one of them is carried out once.
+    what is carried out under one of them is carried out once. `spends` names the balance that points are taken of,
+    for commands that can be refused because they are too few.
     """
 
     noun: str
@@ -47,6 +48,7 @@ class Way:
     entry: Callable[[Any], str]
     member: Callable[[Any], int | None] = lambda command: command.member
     occurred_at: Callable[[Any], int] = lambda command: command.received_at
+    spends: Callable[[Any], BalanceKey] = lambda command: (command.env, command.member, command.definition)
 
 
 def touched_by(commands: Iterable[Command]) -> Touched:

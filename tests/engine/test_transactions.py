@@ -197,8 +197,10 @@ def test_too_few_points_are_counted_one_by_one(database: Engine) -> None:
     member = enrolled(database, 100)
     play(database, [begin(member, 2, CREDIT, 40), begin(member, 3, DEBIT, 25)])
     (outcome,) = play(database, [begin(member, 4, DEBIT, 90, complete=True)])
-    assert outcome.figures == {"requested": 90, "available": 75, "pending": 40, "reserved": 25, "owed": 0}
-    assert outcome.reason == "75 are available, 15 too few; 40 are pending, 25 are held."
+    assert outcome.figures == {
+        "requested": 90, "available": 75, "pending": 40, "reserved": 25, "owed": 0, "expired": 0, "redeemed": 0,
+    }  # fmt: skip
+    assert outcome.reason == "75 are available, 15 too few; 40 are pending; 25 are held."
 
 
 def test_a_paused_program_books_nothing(database: Engine) -> None:

@@ -88,7 +88,9 @@ def test_too_few_points_say_what_there_is(member: Web) -> None:
     book(member, "credit", 40)
     answer = book(member, "debit", 90, status=422)
     assert answer["code"] == "insufficient_balance"
-    assert answer["figures"] == {"requested": 90, "available": 75, "pending": 40, "reserved": 25, "owed": 0}
+    assert answer["figures"] == {
+        "requested": 90, "available": 75, "pending": 40, "reserved": 25, "owed": 0, "expired": 0, "redeemed": 0,
+    }  # fmt: skip
     cash = book(member, "debit", "0.50", balance_definition="cash", status=422)
     assert cash["figures"]["requested"] == "0.50"
 
