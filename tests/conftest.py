@@ -136,14 +136,16 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database with all tables, once for each kind."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_url")
-        return
-    url = request.getfixturevalue("postgres_url")
-    yield url
-    engine = open_database(url)
+    return str(request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "empty_postgres_url"))
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_url: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database with all tables."""
+    yield postgres_url
+    engine = open_database(postgres_url)
     with engine.begin() as connection:
         connection.execute(text(f"TRUNCATE {', '.join(t.metadata.tables)}"))
     engine.dispose()
@@ -161,6 +163,14 @@ def database(database_url: str) -> Iterator[Engine]:
 def sqlite_database(sqlite_url: str) -> Iterator[Engine]:
     """An empty SQLite database with all tables, for what does not depend on the kind."""
     engine = open_database(sqlite_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def postgres_database(empty_postgres_url: str) -> Iterator[Engine]:
+    """An empty PostgreSQL database with all tables, for what compares the two kinds."""
+    engine = open_database(empty_postgres_url)
     yield engine
     engine.dispose()
 

@@ -155,17 +155,11 @@ def snapshot(engine: Engine) -> dict[str, Any]:
             )
             for row in connection.execute(select(t.balances))
         }
-        lots = {
-            (whose.get(row.member), row.order_source, row.order_ref): (
-                row.pending,
-                row.available,
-                row.reserved,
-                row.available_at,
-                row.expires_at,
-            )
-            for row in connection.execute(select(t.lots))
-            if row.pending or row.available or row.reserved
-        }
+        lots: dict[Any, list[Any]] = {}
+        for row in connection.execute(select(t.lots)):
+            if row.pending or row.available or row.reserved:
+                held = (row.pending, row.available, row.reserved, row.available_at or 0, row.expires_at or 0)
+                lots.setdefault((whose.get(row.member), row.order_source, row.order_ref), []).append(held)
         orders = {
             (row.source, row.ref): (
                 whose.get(row.member),
@@ -183,7 +177,7 @@ def snapshot(engine: Engine) -> dict[str, Any]:
     zero = (0, 0, 0, 0, 0)
     return {
         "balances": {key: value for key, value in balances.items() if value != zero},
-        "lots": lots,
+        "lots": {key: sorted(held) for key, held in lots.items()},
         "orders": orders,
     }
 
