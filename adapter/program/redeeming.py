@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BLOCK = "BLOCK"
 NOTHING = Decimal(0)
 DAY = timedelta(days=1)
+_EXACT = Context(prec=60)  # 19 digits of points times 18 of a rate, with room for sums
 
 
 class Bar(StrEnum):
@@ -51,6 +52,7 @@ class Limits:
     left_for_tier: Decimal | None = None
     full_balance: bool = False
     advice: str | None = None
+    used_today: Decimal = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,18 @@ def in_smallest_units(rules: Redeeming, decimals: int) -> Redeeming:
 
 def worth(points: int, rules: Redeeming) -> Decimal:
     """Return what points are worth, rounded down to the currency's smallest unit."""
-    exponent = 2 if rules.currency is None else EXPONENTS[rules.currency]
-    return (points * rules.burn_rate).quantize(Decimal(1).scaleb(-exponent), ROUND_DOWN)
+    with localcontext(_EXACT):
+        return (points * rules.burn_rate).quantize(_smallest(rules), ROUND_DOWN)
+
+
+def money_text(money: Decimal, rules: Redeeming) -> str:
+    """Write money with the currency's decimals."""
+    with localcontext(_EXACT):
+        return f"{money.quantize(_smallest(rules), ROUND_DOWN):f}"
+
+
+def _smallest(rules: Redeeming) -> Decimal:
+    return Decimal(1).scaleb(-2 if rules.currency is None else -EXPONENTS[rules.currency])
 
 
 def day_began(now: Millis, rules: Redeeming, timezone: str) -> Millis:
@@ -98,6 +110,7 @@ def limits_of(
         _left(of_tier.per_day, used),
         rules.full_balance,
         advice,
+        used,
     )
 
 
@@ -116,7 +129,7 @@ def bar_of(points: int, rules: Redeeming, limits: Limits, *, free: bool) -> Bar 
         return Bar.BLOCKED
     if free and money < minimum_of(rules):
         return Bar.BELOW_MINIMUM
-    if free and rules.increment and _span(_whole_increments(money, rules), rules).points != points:
+    if free and rules.increment and increments_below(points, rules).points != points:
         return Bar.NOT_AN_INCREMENT
     for bar, limit in (
         (Bar.PER_TRANSACTION, limits.per_transaction),
@@ -134,9 +147,9 @@ def why_nothing(available: int, rules: Redeeming, limits: Limits) -> Bar | None:
     if limits.advice == BLOCK:
         return Bar.BLOCKED
     least = minimum_of(rules)
-    if worth(available, rules) < least or not _whole_increments(worth(available, rules), rules):
+    if worth(available, rules) < least:
         return Bar.BELOW_MINIMUM
-    return bar_of(_span(least, rules).points or 1, rules, limits, free=False)
+    return bar_of(_span(least, rules).points, rules, limits, free=False)
 
 
 def redeemable(available: int, rules: Redeeming, limits: Limits) -> Span:
@@ -161,7 +174,7 @@ def most_now(available: int, rules: Redeeming, limits: Limits) -> Span:
         limits.left_for_tier,
     )
     money = _whole_increments(money, rules)
-    return NONE if money < minimum_of(rules) or money == 0 else _span(money, rules)
+    return NONE if money < minimum_of(rules) else _span(money, rules)
 
 
 def least_now(available: int, rules: Redeeming, limits: Limits) -> Span:
@@ -174,10 +187,15 @@ def discounted(amount: int, discount: int) -> int:
     return max(amount - discount, 0)
 
 
+def increments_below(points: int, rules: Redeeming) -> Span:
+    """Return the most that whole increments make of so many points."""
+    return _span(_whole_increments(worth(points, rules), rules), rules)
+
+
 def minimum_of(rules: Redeeming) -> Decimal:
-    """Return the minimum as it can be redeemed: at least one increment, and a whole number of them."""
+    """Return the minimum as it can be redeemed: whole increments, and always something."""
     if not rules.increment:
-        return rules.minimum
+        return max(rules.minimum, _smallest(rules))
     steps = (rules.minimum / rules.increment).to_integral_value(ROUND_UP)
     return max(steps, Decimal(1)) * rules.increment
 
@@ -191,10 +209,12 @@ def _least(money: Decimal, *limits: Decimal | None) -> Decimal:
 
 
 def _whole_increments(money: Decimal, rules: Redeeming) -> Decimal:
-    return money - money % rules.increment if rules.increment else money
+    with localcontext(_EXACT):
+        return money - money % rules.increment if rules.increment else money
 
 
 def _span(money: Decimal, rules: Redeeming) -> Span:
     """Return the points that this much money takes: never fewer than it is worth."""
-    points = (money / rules.burn_rate).to_integral_value(ROUND_UP) if rules.burn_rate else NOTHING
+    with localcontext(_EXACT):
+        points = (money / rules.burn_rate).to_integral_value(ROUND_UP) if rules.burn_rate else NOTHING
     return Span(int(points), money)
