@@ -101,7 +101,44 @@ class Advise(Asked, frozen=True, kw_only=True, tag="advise", gc=False):
     reason: str | None = None
 
 
-ApiCommand = BeginTransaction | EndTransaction | Advise
+class BeginRedemption(Asked, frozen=True, kw_only=True, tag="begin_redemption", gc=False):
+    """Spend points: on a reward of the catalogue, or on money off, named by its points or by its value.
+
+    Exactly one of `reward`, `points` (the definition's smallest units) and `value` (the smallest units of the program's
+    currency of redeeming) is set; what it costs and is worth is the program's to say. The caller draws `id` and `code`,
+    so that the stored command makes the same redemption again. `order` is (source, the shop's id).
+    """
+
+    id: int
+    member: int
+    definition: int
+    code: str  # upper-case; only a discount takes it
+    reward: str | None = None
+    points: int | None = None
+    value: int | None = None
+    order: tuple[str, str] | None = None
+    payment: str | None = None
+    shipping: dict[str, str] | None = None
+    reason: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class MoveRedemption(Asked, frozen=True, kw_only=True, tag="move_redemption", gc=False):
+    """Move a redemption on. Of two moves that come at once exactly one wins; the other is refused.
+
+    `force` reverses what was applied or fulfilled already. `tracking` is of a fulfilled item.
+    """
+
+    redemption: int
+    member: int
+    definition: int
+    state: str  # applied | released | fulfilled | reversed
+    reason: str | None = None
+    tracking: str | None = None
+    force: bool = False
+
+
+ApiCommand = BeginTransaction | EndTransaction | Advise | BeginRedemption | MoveRedemption
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 
 Command = RecordEvent | Elapse | ApiCommand

@@ -77,6 +77,7 @@ class Totals(Struct, frozen=True, kw_only=True):
     total: Decimal  # what the customer owes for everything
     gift_cards: Decimal = Decimal(0)  # the part of `total` that was paid with gift cards
     points_paid: Decimal = Decimal(0)  # the part of `total` that was paid with points
+    codes: tuple[str, ...] = ()  # the discount codes that were used
 
 
 class PaymentState(StrEnum):
@@ -98,6 +99,7 @@ class Payment(Struct, frozen=True, kw_only=True):
     currency: str | None = None
     whole: bool = True
     at: Millis  # when the money arrived
+    codes: tuple[str, ...] = ()  # the discount codes that it was reduced by, where the provider was told
 
 
 class Shipment(Struct, frozen=True, kw_only=True):

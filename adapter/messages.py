@@ -22,6 +22,12 @@ class MessageType(StrEnum):
     TRANSACTION_COMPLETED = "transaction.completed"
     TRANSACTION_CANCELLED = "transaction.cancelled"
     TRANSACTION_EXPIRED = "transaction.expired"  #: nobody completed it before its deadline
+    REDEMPTION_CREATED = "redemption.created"
+    REDEMPTION_APPLIED = "redemption.applied"  #: its discount was used, or its credit granted
+    REDEMPTION_FULFILLED = "redemption.fulfilled"  #: its item was sent
+    REDEMPTION_RELEASED = "redemption.released"  #: its order came to nothing; the points are back
+    REDEMPTION_REVERSED = "redemption.reversed"  #: undone by hand; the points are back
+    REDEMPTION_EXPIRED = "redemption.expired"  #: nobody used it before its deadline; the points are back
     POINTS_EXPIRED = "points.expired"
     MEMBER_CREATED = "member.created"
     MEMBER_UPDATED = "member.updated"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from adapter.book.orders import target_of
 from adapter.book.phases import give_back
 from adapter.book.posting import expire_lots, finish, settle_into
-from adapter.book.recording import describe, setting_of
+from adapter.book.redemptions import expire_owner
 from adapter.book.transfers import Cause
+from adapter.book.valuing import describe, setting_of
 
 if TYPE_CHECKING:
     from adapter.book.state import Lot, Order
@@ -39,6 +40,7 @@ def let_time_pass(work: WorkingSet, change: Change) -> None:
     for transaction in work.over.pop(key, ()):
         parts = work.set_aside[transaction.id]
         give_back(change, transaction, parts, "expired")
+        expire_owner(work, transaction, change)
         work.transactions.put(transaction.id, transaction)
         work.told.add(transaction.id)
         work.keep_lots(change, [lot for lot, _ in parts])

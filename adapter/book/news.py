@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from adapter import ids
 from adapter.book.working import Member, Message, Person, WorkingSet
 from adapter.clock import iso
@@ -11,7 +13,7 @@ from adapter.messages import MessageType, render
 from adapter.points import points
 
 if TYPE_CHECKING:
-    from adapter.book.state import Balance, Transaction
+    from adapter.book.state import Balance, Redemption, Transaction
     from adapter.book.transfers import Change
     from adapter.catalog import Definition
 
@@ -47,6 +49,33 @@ def tell_transaction(work: WorkingSet, transaction: Transaction) -> None:
         "occurred_at": iso(transaction.occurred_at),
     }
     _queue(work, f"transaction.{transaction.state}", data, key)
+
+
+def tell_redemption(work: WorkingSet, redemption: Redemption, word: str) -> None:
+    """Queue `redemption.created`, `.applied` and so on, as it stands now."""
+    if not wanted(work, redemption.env, f"redemption.{word}"):
+        return
+    definition = work.catalog.definitions[redemption.env, redemption.definition]
+    key = redemption.balance_key
+    money = {"amount": redemption.value, "currency": redemption.currency}
+    data = _whose(work, work.balance(key), definition) | {
+        "redemption": ids.show("rdm", redemption.id),
+        "reward": redemption.reward,
+        "kind": redemption.kind,
+        "state": redemption.state,
+        "cost": points(redemption.cost, definition.decimals),
+        "returned": points(redemption.returned, definition.decimals),
+        "transaction": ids.show("txn", redemption.transaction),
+        "discount": money | {"code": redemption.code} if redemption.kind == "discount" else None,
+        "source": redemption.order_source,
+        "order": redemption.order_ref,
+        "payment": redemption.payment,
+        "shipping": None if redemption.shipping is None else orjson.loads(redemption.shipping),
+        "tracking": redemption.tracking,
+        "reason": redemption.reason,
+        "flagged": redemption.flagged,
+    }
+    _queue(work, f"redemption.{word}", data, key)
 
 
 def tell_expired(work: WorkingSet, change: Change, amount: int) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter.book.lots import expire
-from adapter.book.news import tell_balance, tell_expired, tell_transaction
+from adapter.book.news import tell_balance, tell_expired, tell_redemption, tell_transaction
 from adapter.book.settle import Settlement, settle
 from adapter.book.state import Lot, Order, Transaction
+from adapter.program.ending import expires_at
 
 if TYPE_CHECKING:
     from adapter.book.orders import Setting, Target
@@ -75,6 +76,21 @@ def expire_lots(work: WorkingSet, change: Change, lots: list[Lot]) -> None:
     work.keep_lots(change, lots)
 
 
+def points_end(work: WorkingSet, key: tuple[int, int, int]) -> int | None:
+    """Return when points that become available now end, as the program says now."""
+    program = work.program_of(key[0], key[2])
+    return expires_at(work.now, program.expiry, program.timezone)
+
+
+def tell_redemptions(work: WorkingSet) -> None:
+    """Tell subscribers what became of redemptions in the change being made."""
+    for number, word in work.told_redemptions:
+        redemption = work.redemptions.get(number)
+        if redemption is not None:
+            tell_redemption(work, redemption, word)
+    work.told_redemptions.clear()
+
+
 def finish(work: WorkingSet, change: Change) -> None:
     """Close a change: mark its balance, and tell subscribers of everything in it."""
     if not change.transfers:
@@ -87,6 +103,7 @@ def finish(work: WorkingSet, change: Change) -> None:
         if transaction is not None:
             tell_transaction(work, transaction)
     work.told.clear()
+    tell_redemptions(work)
     expired = sum(transfer.amount for transfer in change.transfers if transfer.kind == "expire")
     if expired:
         tell_expired(work, change, expired)

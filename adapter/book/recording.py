@@ -9,21 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter.book.facts import merge, weightiest
-from adapter.book.orders import (
-    Setting,
-    Target,
-    customer_of,
-    name_of,
-    placed_at,
-    refund_elsewhere,
-    target_of,
-    totals_of,
-)
-from adapter.book.parts import dump_parts
+from adapter.book.linking import follow
+from adapter.book.orders import Target, customer_of, refund_elsewhere, target_of, totals_of
 from adapter.book.people import apply_customer, claimant_of, find_member, learn
 from adapter.book.posting import post_order
 from adapter.book.state import Order, OrderState
 from adapter.book.transfers import Cause
+from adapter.book.valuing import describe, setting_of
 from adapter.book.working import StoredEvent, WorkingSet
 from adapter.commands import EventState, RecordEvent
 from adapter.events import Customer
@@ -111,6 +103,7 @@ def _order_events(work: WorkingSet, source: Source, ref: str, events: list[Event
     cause = Cause(main.type.value, main.occurred_at, event_id, source.name)
     found = _member_of(work, source, order, events, moved=customer_of(facts, order.source) != before)
     target = _settle_order(work, order, found, cause)
+    follow(work, order, cause)
     for event in events if source.name == order.source else ():
         _claim(work, source, event, cause)
     return order, order.member, _waits(order, target, events)
@@ -191,41 +184,3 @@ def _hand_over(work: WorkingSet, order: Order, cause: Cause) -> None:
     post_order(work, order, order.member, nothing, setting=setting, cause=cause)
     order.credited = order.taken = 0
     order.lot = order.award_transaction = None
-
-
-def setting_of(work: WorkingSet, order: Order, known: Reason | None) -> Setting:
-    """Return what the order's target depends on besides its facts: the program as it was when it was placed."""
-    totals = totals_of(order.facts, order.source)
-    at = placed_at(order.facts) or (totals.version if totals else work.now)
-    version = work.catalog.version_at(order.env, order.program, at)
-    definition = work.catalog.definition_of(order.env, order.program)
-    order.program_version, order.definition, order.placed_at = (
-        version.version,
-        definition.id,
-        at if totals else None,
-    )
-    live = work.catalog.environments[order.env].live
-    return Setting(order.source, version.program, definition.decimals, live, known)
-
-
-def describe(order: Order, target: Target, setting: Setting) -> None:
-    """Write on the order's row what the target says, for lists and for "why no points?"."""
-    totals = totals_of(order.facts, order.source)
-    order.name = name_of(order.facts, setting.owner)
-    order.award, order.retained, order.reason = target.award, target.retained, target.reason
-    order.parts = dump_parts(target.parts)
-    order.basis = None if target.basis is None else f"{target.basis.normalize():f}"
-    order.currency = totals.currency if totals else None
-    order.state = _state(target)
-
-
-def _state(target: Target) -> OrderState:
-    if target.reason is Reason.TOTALS_UNKNOWN:
-        return OrderState.WAITING
-    if target.parked:
-        return OrderState.PARKED
-    if target.reason is Reason.CANCELLED:
-        return OrderState.CANCELLED
-    if target.pending:
-        return OrderState.PLACED
-    return OrderState.POSTED if target.posted else OrderState.NOTHING

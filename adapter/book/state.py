@@ -167,6 +167,7 @@ class Transaction:
     expires_at: Millis | None = None  # a pending one is over from this instant on
     sequence: int | None = None  # of the change that set its points aside
     metadata: str | None = None  # JSON
+    redemption: int | None = None  # the redemption that owns it
 
     @property
     def balance_key(self) -> tuple[int, int, int]:
@@ -193,6 +194,79 @@ class Advice:
     @property
     def key(self) -> tuple[int, int, int]:
         return (self.env, self.member, self.number)
+
+
+class RedemptionState(StrEnum):
+    """Where a redemption stands."""
+
+    PENDING = "pending"  #: a discount that waits to be used; its points are held
+    APPLIED = "applied"  #: the discount was used, the credit granted; its points are spent
+    FULFILLMENT_PENDING = "fulfillment_pending"  #: an item to be sent; its points are spent
+    FULFILLED = "fulfilled"  #: the item was sent
+    RELEASED = "released"  #: given up before it was used; the points are back
+    EXPIRED = "expired"  #: not used before its deadline; the points are back
+    REVERSED = "reversed"  #: undone by hand; the points are back
+
+
+@dataclass(slots=True)
+class Redemption:
+    """Points spent on something: a discount with its code, an item with its shipment, or credit.
+
+    `cost` and `returned` are in the definition's smallest units. `value` is in the currency's, or without a currency in
+    those of the definition that it was credited to.
+    """
+
+    env: int
+    id: int
+    member: int
+    definition: int
+    transaction: int  # the debit that holds its points or spent them
+    program: str
+    kind: str  # discount | item | credit
+    state: str
+    cost: int
+    created_at: Millis
+    updated_at: Millis
+    reward: str | None = None
+    value: int | None = None
+    currency: str | None = None
+    code: str | None = None  # upper-case
+    credited: int | None = None  # the definition that its value was credited to
+    payment: str | None = None  # the shop's payment that uses it
+    order_source: str | None = None  # the order that uses it: as asked for, else the first that told of it
+    order_ref: str | None = None
+    linked: str | None = None  # JSON of book.linking: what each order that uses it says
+    returned: int = 0  # came back for refunds of its order
+    decided: int = 0  # 1: the API moved it, and no order's facts move it any more
+    flagged: str | None = None  # why a person should look at it
+    shipping: str | None = None  # JSON: an object of strings
+    tracking: str | None = None
+    reason: str | None = None
+    metadata: str | None = None  # JSON: an object of strings
+    expires_at: Millis | None = None  # a pending one is over from this instant on
+    applied_at: Millis | None = None
+    fulfilled_at: Millis | None = None
+    released_at: Millis | None = None
+    expired_at: Millis | None = None
+    reversed_at: Millis | None = None
+
+    @property
+    def balance_key(self) -> tuple[int, int, int]:
+        return (self.env, self.member, self.definition)
+
+    @property
+    def spent(self) -> bool:
+        """Return whether its points are spent, but for those that came back."""
+        return self.state in (
+            RedemptionState.APPLIED,
+            RedemptionState.FULFILLMENT_PENDING,
+            RedemptionState.FULFILLED,
+        )
+
+    def state_at(self, now: Millis) -> str:
+        """Return its state: past its deadline it has expired, whether or not that is written yet."""
+        over = self.expires_at is not None and self.expires_at <= now
+        return RedemptionState.EXPIRED if over and self.state == RedemptionState.PENDING else self.state
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from adapter import ids
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.lots import land, take
 from adapter.book.phases import give_back, set_aside, use
-from adapter.book.posting import finish
+from adapter.book.posting import finish, points_end
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Cause, move
 from adapter.commands import Outcome
-from adapter.program.ending import expires_at
 
 if TYPE_CHECKING:
     from adapter.book.transfers import Change
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -> Outcome:
     """Credit or debit a member. Raises `NeedsLots` where a debit must see lots that are not loaded."""
+    key = (command.env, command.member, command.definition)
     refusal = member_refusal(work, command.env, command.member) or program_refusal(
         work, command.env, command.definition, spends=command.kind == "debit"
     )
     if refusal is not None:
         return refusal
-    key = (command.env, command.member, command.definition)
     cause = Cause(f"transaction.{command.kind}", command.occurred_at, event)
     change = work.change(key, cause)
     let_time_pass(work, change)
@@ -70,6 +70,9 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     if transaction.order_ref is not None:
         why = f"It is the award of order {transaction.order_ref}, whose events complete or cancel it."
         return Outcome(error="transaction_of_order", reason=why)
+    if transaction.redemption is not None:
+        why = f"It belongs to redemption {ids.show('rdm', transaction.redemption)}: apply, release or reverse that."
+        return Outcome(error="transaction_of_redemption", reason=why)
     change = work.change(transaction.balance_key, Cause(f"transaction.{command.state}", work.now, event))
     let_time_pass(work, change)
     if transaction.state != "pending":
@@ -79,7 +82,7 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     transaction.reason = command.reason or transaction.reason
     if command.state == "completed":
         for lot, _ in parts if transaction.kind == "credit" else ():
-            lot.expires_at = lot.expires_at or _points_end(work, transaction.balance_key)
+            lot.expires_at = lot.expires_at or points_end(work, transaction.balance_key)
         use(change, transaction, parts)
     else:
         give_back(change, transaction, parts, "cancelled")
@@ -118,19 +121,13 @@ def _lots_for(work: WorkingSet, command: BeginTransaction) -> list[tuple[Lot, in
     if command.kind == "credit":
         ends = command.points_end_at
         if ends is None and command.complete:
-            ends = _points_end(work, key)
+            ends = points_end(work, key)
         lot = Lot(*key, work.new_id(), None, None, command.occurred_at, expires_at=ends)
         return [(lot, command.amount)]
     parts = take(work.next_lots(key), command.amount)
     if sum(amount for _, amount in parts) < command.amount:
         raise NeedsLots(key)
     return parts
-
-
-def _points_end(work: WorkingSet, key: tuple[int, int, int]) -> int | None:
-    """Return when points that become available now end, as the program says now."""
-    program = work.program_of(key[0], key[2])
-    return expires_at(work.now, program.expiry, program.timezone)
 
 
 def _close(work: WorkingSet, change: Change, transaction: Transaction | None) -> None:

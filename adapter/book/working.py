@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from adapter.book.lots import turn_of
-from adapter.book.state import Advice, Balance, Lot, Order, Transaction
+from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transaction
 from adapter.book.transfers import Cause, Change
 
 if TYPE_CHECKING:
@@ -131,6 +131,8 @@ class StoredEvent:
 
 BalanceKey = tuple[int, int, int]
 OrderKey = tuple[int, str, str]
+Link = tuple[int, str, str]
+"""What an order and a redemption have in common: the environment, of what kind it is (book/linking.py), and its name."""
 
 
 @dataclass(slots=True)
@@ -169,6 +171,14 @@ class WorkingSet:
     labels: list[tuple[int, str, str, int]] = field(default_factory=list)  # metadata by which one asks
     advices: Rows[tuple[int, int, int], Advice] = field(default_factory=Rows)
     newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
+    redemptions: Rows[int, Redemption] = field(default_factory=Rows)
+    linked: dict[Link, dict[int, None]] = field(
+        default_factory=dict
+    )  # redemptions, by what links them to orders
+    spent: dict[int, list[tuple[Lot | None, int]]] = field(
+        default_factory=dict
+    )  # by redemption: the lots that its spent points came from; without a lot: they were owed
+    told_redemptions: list[tuple[int, str]] = field(default_factory=list)  # what the change tells of them
     forgotten: set[tuple[int, int]] = field(default_factory=set)  # members whose person is erased
     unparked: dict[OrderKey, int | None] = field(
         default_factory=dict

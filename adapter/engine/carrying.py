@@ -9,13 +9,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.advising import advise
+from adapter.book.redeeming import begin_redemption, move_redemption
 from adapter.book.transacting import begin_transaction, end_transaction
-from adapter.commands import Advise, BeginTransaction, Elapse, EndTransaction, RecordEvent
+from adapter.commands import (
+    Advise,
+    BeginRedemption,
+    BeginTransaction,
+    Elapse,
+    EndTransaction,
+    MoveRedemption,
+    RecordEvent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from adapter.book.working import BalanceKey, WorkingSet
+    from adapter.book.working import BalanceKey, OrderKey, WorkingSet
     from adapter.commands import ApiCommand, Command, Outcome
 
     Decide = Callable[[WorkingSet, Any, int], Outcome]
@@ -31,6 +40,8 @@ class Touched:
     spent: set[BalanceKey] = field(default_factory=set)  # those of which points are taken: their next lots
     transactions: set[tuple[int, int]] = field(default_factory=set)  # (env, transaction), with their lots
     advised: set[tuple[int, int]] = field(default_factory=set)  # (env, member) whose newest advice counts
+    orders: set[OrderKey] = field(default_factory=set)
+    redemptions: set[tuple[int, int]] = field(default_factory=set)  # (env, redemption), with their lots
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,21 @@ def _touch_advise(command: Advise, touched: Touched) -> None:
     touched.advised.add((command.env, command.member))
 
 
+def _touch_redemption(command: BeginRedemption, touched: Touched) -> None:
+    key = (command.env, command.member, command.definition)
+    touched.members.add(key[:2])
+    touched.balances.add(key)
+    touched.spent.add(key)
+    if command.order is not None:
+        touched.orders.add((command.env, *command.order))
+
+
+def _touch_move(command: MoveRedemption, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    touched.balances.add((command.env, command.member, command.definition))
+    touched.redemptions.add((command.env, command.redemption))
+
+
 WAYS: dict[type[ApiCommand], Way] = {
     BeginTransaction: Way(
         "transaction",
@@ -100,4 +126,13 @@ WAYS: dict[type[ApiCommand], Way] = {
         "transaction", end_transaction, _touch_end, lambda command: f"end:{command.transaction}"
     ),
     Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),
+    BeginRedemption: Way(
+        "redemption", begin_redemption, _touch_redemption, lambda command: f"redemption:{command.id}"
+    ),
+    MoveRedemption: Way(
+        "redemption",
+        move_redemption,
+        _touch_move,
+        lambda command: f"redemption:{command.redemption}:{command.state}",
+    ),
 }

@@ -17,6 +17,7 @@ from adapter.book.state import Advice, Balance, Lot, Order, Transaction
 from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
+from adapter.engine.redeemed import find_linked, load_owners, load_redemptions
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
 from adapter.store.pending import next_deadlines, over, set_aside
@@ -47,13 +48,16 @@ def load(
     events = [command for command in commands if isinstance(command, RecordEvent)]
     touched = touched_by(commands)
     due_orders = _orders_of_due_lots(connection, touched.balances, work.now)
-    _load_orders(connection, work, events, due_orders)
+    _load_orders(connection, work, events, [*due_orders, *touched.orders])
+    find_linked(connection, work, events, touched)
     _load_people(connection, work, events, touched.members)
     _load_balances(connection, work, touched.balances)
     _load_lots(connection, work, touched, needs)
     _load_transactions(connection, work)
+    load_redemptions(connection, work, touched)
     _load_pending(connection, work, touched)
     _load_advices(connection, work, touched.advised)
+    load_owners(connection, work)
 
 
 def _orders_of_due_lots(

@@ -26,6 +26,7 @@ from adapter.store.rows import (
     MEMBER_COLUMNS,
     ORDER_COLUMNS,
     PERSON_COLUMNS,
+    REDEMPTION_COLUMNS,
     TRANSACTION_COLUMNS,
 )
 
@@ -188,6 +189,7 @@ def _write_book(connection: Connection, work: WorkingSet) -> None:
     _put(connection, t.balances, work.balances, BALANCE_COLUMNS, {"updated_at": lambda _balance: work.now})
     _put(connection, t.lots, work.lots, LOT_COLUMNS, {"due_at": lambda lot: lot.due_at})
     _put(connection, t.transactions, work.transactions, TRANSACTION_COLUMNS)
+    _put(connection, t.redemptions, work.redemptions, REDEMPTION_COLUMNS)
     bulk_insert(connection, t.transaction_metadata, work.labels, LABEL_COLUMNS)
     _add(connection, t.transfers, [one for change in work.changes for one in change.transfers])
     _add(connection, t.allocations, [one for change in work.changes for one in change.allocations])

@@ -180,10 +180,10 @@ class TierLimits(Part):
 
 
 class Redeeming(Part):
-    """What points are worth when they are spent, and how much may be spent at once and in a day."""
+    """What points are worth when they are spent, how much may be spent, and how long a discount waits to be used."""
 
     burn_rate: Rate = Decimal("0.01")  # money for 1 point
-    currency: Currency | None = None  # of the money here; not given: some currency with two decimals
+    currency: Currency | None = None  # of the money here; without it points buy only rewards
     increment: Money = Decimal(0)  # redemptions by points or value: whole multiples of this
     minimum: Money = Decimal(0)  # and at least this much
     per_transaction: Money | None = None  # most that one redemption may be worth
@@ -191,23 +191,47 @@ class Redeeming(Part):
     day: Literal["calendar", "rolling"] = "calendar"  # in the program's time zone | the last 24 hours
     tiers: dict[Name, TierLimits] = Field(default_factory=dict)  # by the member's tier, besides the program's
     full_balance: bool = False  # what is shown as redeemable is not cut to what is left of the day
+    hold_minutes: Annotated[int, Field(ge=1, le=525_600)] = 1440  # how long a discount waits for its order
+    code_prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,16}$")] = "POINTS"  # of a discount's code
+    return_on_refund: Literal["never", "proportional"] = "never"  # points, when the order is refunded
 
     @model_validator(mode="after")
     def _is_in_a_currency(self) -> Self:
-        if self.currency is not None and self.currency not in EXPONENTS:
-            raise ValueError(f"currency: {self.currency} is not a currency of ISO 4217")
+        _check_currency(self.currency)
         return self
 
 
 class Reward(Part):
-    """Something in the catalogue."""
+    """Something in the catalogue: money off an order, an item to be sent, or credit."""
 
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     kind: Literal["discount", "item", "credit"]
-    cost: Annotated[int, Field(gt=0)]
+    cost: Annotated[int, Field(gt=0, le=10**12)]  # whole points
     value: Money | None = None
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: Currency | None = None  # of `value`; a credit to a balance definition has none
     title: str | None = None
+    balance_definition: Name | None = None  # whose points it costs; the program's first
+    credits: Name | None = None  # the balance definition that a credit's value goes to; none: kept as money
+
+    @model_validator(mode="after")
+    def _is_worth_something(self) -> Self:
+        _check_currency(self.currency)
+        if self.credits is not None and self.kind != "credit":
+            raise ValueError("credits: only a reward of the kind credit goes to a balance definition")
+        if self.credits is not None and (not self.value or self.currency is not None):
+            raise ValueError("credits: give a value above zero in units of that balance, and no currency")
+        if self.credits is None and self.kind != "item" and not (self.value and self.currency):
+            raise ValueError(f"value: a {self.kind} has a value above zero and its currency")
+        if self.value is not None and self.currency is not None:
+            exponent = EXPONENTS[self.currency]
+            if self.value != round(self.value, exponent):
+                raise ValueError(f"value: {self.currency} has {exponent} decimals")
+        return self
+
+
+def _check_currency(currency: str | None) -> None:
+    if currency is not None and currency not in EXPONENTS:
+        raise ValueError(f"currency: {currency} is not a currency of ISO 4217")
 
 
 class Program(Part):
@@ -261,10 +285,37 @@ class Program(Part):
             raise ValueError("spend_until: say when it ends, or that its state is ended")
         return self
 
+    @cached_property
+    def redeems(self) -> bool:
+        """Return whether points can be spent on anything: on rewards, or on money off."""
+        return bool(self.rewards) or self.redeeming.currency is not None
+
+    def reward(self, name: str) -> Reward | None:
+        """Return a reward of the catalogue."""
+        return next((one for one in self.rewards if one.id == name), None)
+
     @model_validator(mode="after")
     def _has_both_or_neither(self) -> Self:
         if (self.point_value is None) != (self.currency is None):
             raise ValueError("give point_value and currency together: one says nothing without the other")
-        if self.currency is not None and self.currency not in EXPONENTS:
-            raise ValueError(f"currency: {self.currency} is not a currency of ISO 4217")
+        _check_currency(self.currency)
+        return self
+
+    @model_validator(mode="after")
+    def _rewards_fit(self) -> Self:
+        decimals = {one.name: one.decimals for one in self.balance_definitions}
+        names = [reward.id for reward in self.rewards]
+        for number, reward in enumerate(self.rewards):
+            place = f"rewards[{number}]"
+            if names.count(reward.id) > 1:
+                raise ValueError(f"{place}.id: two rewards are called {reward.id!r}")
+            for field in ("balance_definition", "credits"):
+                named = getattr(reward, field)
+                if named is not None and named not in decimals:
+                    raise ValueError(f"{place}.{field}: there is no balance definition {named!r}")
+            if reward.credits is not None:
+                if reward.credits == (reward.balance_definition or self.balance_definitions[0].name):
+                    raise ValueError(f"{place}.credits: it costs points of that very balance")
+                if reward.value != round(reward.value or Decimal(0), decimals[reward.credits]):
+                    raise ValueError(f"{place}.value: that balance has {decimals[reward.credits]} decimals")
         return self

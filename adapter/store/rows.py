@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from adapter.book.state import Advice, Balance, Lot, Order, Transaction
+from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transaction
 from adapter.book.working import Member, Person
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ BALANCE_COLUMNS = _fields_of(Balance)
 LOT_COLUMNS = _fields_of(Lot)
 ORDER_COLUMNS = _fields_of(Order)
 TRANSACTION_COLUMNS = _fields_of(Transaction)
+REDEMPTION_COLUMNS = _fields_of(Redemption)
 MEMBER_COLUMNS = _fields_of(Member)
 PERSON_COLUMNS = _fields_of(Person)
 ADVICE_COLUMNS = _fields_of(Advice)

@@ -407,8 +407,16 @@ transactions = Table(
         "sequence", BigInteger
     ),  # of the change that set its points aside; its allocations say from which lots
     Column("metadata", Text),  # JSON: an object of strings
+    Column("redemption", BigInteger),  # the redemption that owns it
     PrimaryKeyConstraint("env", "id"),
     Index("ix_transactions_member", "env", "member", "id"),
+    Index(
+        "ix_transactions_redemption",
+        "env",
+        "redemption",
+        sqlite_where=text("redemption IS NOT NULL"),
+        postgresql_where=text("redemption IS NOT NULL"),
+    ),
     Index(
         "ix_transactions_due",
         "env",
@@ -448,6 +456,68 @@ advices = Table(
     Column("cleared_reason", Text),
     PrimaryKeyConstraint("env", "member", "number"),
     sqlite_with_rowid=False,
+)
+
+redemptions = Table(
+    "redemptions",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("transaction", BigInteger, nullable=False),  # the debit that holds its points or spent them
+    Column("program", Text, nullable=False),
+    Column("reward", Text),  # of the catalogue; null: money off by points or by value
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("cost", BigInteger, nullable=False),
+    Column("returned", BigInteger, nullable=False),  # of the cost: came back for refunds of its order
+    Column("value", BigInteger),  # in the currency's smallest units, or in those of `credited`
+    Column("currency", Text),
+    Column("code", Text),  # upper-case
+    Column("credited", SmallInteger),  # the definition that its value was credited to
+    Column("order_source", Text),
+    Column("order_ref", Text),
+    Column("payment", Text),
+    Column("linked", Text),  # JSON of book.linking: what each order that uses it says
+    Column("decided", SmallInteger, nullable=False),  # 1: moved by the API, and by no order's facts any more
+    Column("flagged", Text),  # why a person should look at it
+    Column("shipping", Text),  # JSON: an object of strings
+    Column("tracking", Text),
+    Column("reason", Text),
+    Column("metadata", Text),  # JSON: an object of strings
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # the instant at which it expires if it is still pending
+    Column("applied_at", BigInteger),
+    Column("fulfilled_at", BigInteger),
+    Column("released_at", BigInteger),
+    Column("expired_at", BigInteger),
+    Column("reversed_at", BigInteger),
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("env", "code"),
+    Index("ix_redemptions_member", "env", "member", "definition", "id"),
+    Index(
+        "ix_redemptions_order",
+        "env",
+        "order_source",
+        "order_ref",
+        sqlite_where=text("order_ref IS NOT NULL"),
+        postgresql_where=text("order_ref IS NOT NULL"),
+    ),
+    Index(
+        "ix_redemptions_payment",
+        "env",
+        "payment",
+        sqlite_where=text("payment IS NOT NULL"),
+        postgresql_where=text("payment IS NOT NULL"),
+    ),
+    CheckConstraint("kind IN ('discount', 'item', 'credit')", name="redemptions_kind"),
+    CheckConstraint(
+        "state IN ('pending', 'applied', 'fulfillment_pending', 'fulfilled', 'released', 'expired', 'reversed')",
+        name="redemptions_state",
+    ),
+    CheckConstraint("cost > 0 AND returned >= 0 AND returned <= cost", name="redemptions_cost"),
 )
 
 # --- what goes out --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,245 @@
+"""What orders say of the redemptions that they use, and what becomes of those.
+
+An order uses a redemption that was begun for it or for one of its payments, or whose code or id is among its discount
+codes. What the order says follows from its merged facts alone, so the same webhooks in any order end alike:
+
+    paid        a payment of it completed: the redemption is applied, less what refunds return
+    cancelled   the order is off, or its payments failed: released
+    open        neither: the redemption waits, until its deadline
+
+One that had been released, or had expired, and is paid after all is taken once more; a person is told by a flag. Where
+several orders use one, the first of these that any of them says holds. What the API moved stays as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from adapter import ids
+from adapter.book.elapsing import let_time_pass, plan_next
+from adapter.book.orders import is_cancelled, totals_of
+from adapter.book.posting import finish, tell_redemptions
+from adapter.book.redemptions import come_back, hold_again, let_go, move_on, take_again, use_held
+from adapter.book.state import RedemptionState
+from adapter.events import PaymentState
+from adapter.program.offers import returned_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from adapter.book.facts import Facts
+    from adapter.book.state import Order, Redemption
+    from adapter.book.transfers import Cause, Change
+    from adapter.book.working import Link, OrderKey, WorkingSet
+    from adapter.events import Event
+
+SAYINGS = ("paid", "open", "cancelled")
+"""What an order can say; of several orders the first counts."""
+_WANTED = {
+    "paid": RedemptionState.APPLIED,
+    "open": RedemptionState.PENDING,
+    "cancelled": RedemptionState.RELEASED,
+}
+TAKEN_AGAIN = "taken_again"
+OWED = "owed"
+NOT_HELD_AGAIN = "not_held_again"
+SEVERAL_ORDERS = "several_orders"
+
+
+class Linked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What one order says of a redemption. `asked`: it was begun for this order, whatever the order's codes are."""
+
+    source: str
+    ref: str
+    says: str = "open"
+    returned: int = 0  # of the cost, for refunds
+    asked: bool = False
+
+
+_decoder = msgspec.json.Decoder(tuple[Linked, ...])
+
+
+def read_linked(text: str | None) -> tuple[Linked, ...]:
+    """Return what a redemption's row keeps of the orders that use it."""
+    return () if text is None else _decoder.decode(text)
+
+
+def links_of_order(key: OrderKey, facts: Facts) -> Iterator[Link]:
+    """Yield everything by which an order may name a redemption."""
+    env, source, ref = key
+    yield (env, "order", f"{source}:{ref}")
+    for one in facts.sources.values():
+        if one.totals is not None:
+            yield from _links_of_codes(env, one.totals.codes)
+        for payment in one.payments.values():
+            yield (env, "payment", payment.id)
+            yield from _links_of_codes(env, payment.codes)
+
+
+def links_of_event(key: OrderKey, event: Event) -> Iterator[Link]:
+    """Yield everything by which an event of an order may name a redemption."""
+    env, source, ref = key
+    yield (env, "order", f"{source}:{ref}")
+    if event.totals is not None:
+        yield from _links_of_codes(env, event.totals.codes)
+    if event.payment is not None:
+        yield (env, "payment", event.payment.id)
+        yield from _links_of_codes(env, event.payment.codes)
+
+
+def _links_of_codes(env: int, codes: Iterable[str]) -> Iterator[Link]:
+    """Yield the links that codes are; a redemption's own id is as good as its code."""
+    for code in codes:
+        number = ids.read("rdm", code.strip().lower())
+        yield (env, "code", code.strip().upper()) if number is None else (env, "id", str(number))
+
+
+def know_links(work: WorkingSet, redemption: Redemption) -> None:
+    """Let the orders of this batch find a redemption."""
+    if redemption.kind != "discount":
+        return
+    for link in _links_of(redemption):
+        work.linked.setdefault(link, {})[redemption.id] = None
+
+
+def _links_of(redemption: Redemption) -> Iterator[Link]:
+    env = redemption.env
+    yield (env, "id", str(redemption.id))
+    yield (env, "code", redemption.code or "")
+    if redemption.payment is not None:
+        yield (env, "payment", redemption.payment)
+    if redemption.order_source is not None:
+        yield (env, "order", f"{redemption.order_source}:{redemption.order_ref}")
+
+
+def follow(work: WorkingSet, order: Order, cause: Cause) -> None:
+    """Bring the redemptions that an order uses, or used, to what its facts say."""
+    if not work.linked:
+        return
+    links = set(links_of_order(order.key, order.facts))
+    for number in sorted({number for link in links for number in work.linked.get(link, ())}):
+        redemption = work.redemptions.get(number)
+        if redemption is not None:
+            _hear(work, redemption, order, links)
+            _settle(work, redemption, cause)
+
+
+def follow_order(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
+    """Bring a redemption that was begun for an order to what is known of that already."""
+    assert redemption.order_source is not None
+    assert redemption.order_ref is not None
+    entry = Linked(source=redemption.order_source, ref=redemption.order_ref, asked=True)
+    redemption.linked = _dump([entry])
+    order = work.orders.get((redemption.env, entry.source, entry.ref))
+    if order is not None and redemption.kind == "discount":
+        _hear(work, redemption, order, set())
+        _settle(work, redemption, cause)
+
+
+def _hear(work: WorkingSet, redemption: Redemption, order: Order, links: set[Link]) -> None:
+    """Keep what an order says; forget it where the order does not use the redemption any more."""
+    told = {(one.source, one.ref): one for one in read_linked(redemption.linked)}
+    known = told.pop((order.source, order.ref), None)
+    asked = known is not None and known.asked
+    if asked or any(link in links for link in _links_of(redemption) if link[1] != "order"):
+        told[order.source, order.ref] = Linked(
+            source=order.source,
+            ref=order.ref,
+            says=_says(order.facts),
+            returned=_returned(work, redemption, order),
+            asked=asked,
+        )
+    entries = [told[key] for key in sorted(told)]
+    linked = _dump(entries)
+    if linked != redemption.linked:
+        redemption.linked = linked
+        first = min(entries, key=lambda one: (not one.asked, SAYINGS.index(one.says)), default=None)
+        redemption.order_source, redemption.order_ref = (first.source, first.ref) if first else (None, None)
+        know_links(work, redemption)
+        work.redemptions.mark(redemption.id)
+
+
+def _dump(entries: list[Linked]) -> str | None:
+    return msgspec.json.encode(entries).decode() if entries else None
+
+
+def _says(facts: Facts) -> str:
+    if is_cancelled(facts):
+        return "cancelled"
+    states = {payment.state for one in facts.sources.values() for payment in one.payments.values()}
+    if PaymentState.COMPLETED in states:
+        return "paid"
+    gone = {PaymentState.FAILED, PaymentState.CANCELLED}
+    return "cancelled" if states and states <= gone else "open"
+
+
+def _returned(work: WorkingSet, redemption: Redemption, order: Order) -> int:
+    """Return how many of the points come back for the order's refunds, by the program of when they were spent."""
+    version = work.catalog.version_at(redemption.env, redemption.program, redemption.created_at)
+    totals = totals_of(order.facts, order.source)
+    if version.program.redeeming.return_on_refund == "never" or totals is None:
+        return 0
+    refunds = (one.refunds.values() for one in order.facts.sources.values())
+    return returned_of(redemption.cost, refunds, totals)
+
+
+def _settle(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
+    """Move a redemption and its points to where its orders want them."""
+    entries = read_linked(redemption.linked)
+    says = min((one.says for one in entries), key=SAYINGS.index, default="open")
+    wanted = RedemptionState(redemption.state) if redemption.decided else _WANTED[says]
+    returned = min((one.returned for one in entries if one.says == "paid"), default=0)
+    change = work.change(redemption.balance_key, cause)
+    let_time_pass(work, change)
+    _bring(work, change, redemption, wanted)
+    if redemption.state == RedemptionState.APPLIED and redemption.returned != returned:
+        _return(work, change, redemption, returned)
+    if sum(one.says == "paid" for one in entries) > 1:
+        redemption.flagged = redemption.flagged or SEVERAL_ORDERS
+    finish(work, change)
+    tell_redemptions(work)
+    plan_next(work, change.balance.key)
+
+
+def _bring(work: WorkingSet, change: Change, redemption: Redemption, wanted: RedemptionState) -> None:
+    state = redemption.state
+    over = (RedemptionState.RELEASED, RedemptionState.EXPIRED)
+    if wanted == RedemptionState.APPLIED and state == RedemptionState.PENDING:
+        use_held(work, change, redemption)
+    elif wanted == RedemptionState.APPLIED and state in over:
+        short = take_again(work, change, redemption, redemption.cost)
+        redemption.flagged = OWED if short else TAKEN_AGAIN
+        move_on(work, change, redemption, wanted)
+    elif wanted == RedemptionState.RELEASED and state == RedemptionState.PENDING:
+        let_go(work, change, redemption, wanted)
+    elif wanted != state and state == RedemptionState.APPLIED:
+        come_back(work, change, redemption, redemption.cost - redemption.returned)
+        redemption.returned = 0
+        _wait_again(work, change, redemption, wanted)
+    elif wanted == RedemptionState.PENDING and state == RedemptionState.RELEASED:
+        _wait_again(work, change, redemption, wanted)
+
+
+def _wait_again(work: WorkingSet, change: Change, redemption: Redemption, wanted: RedemptionState) -> None:
+    """Hold the points once more for an order that is open again, if there is time and they are there."""
+    if wanted != RedemptionState.PENDING:
+        move_on(work, change, redemption, wanted)
+    elif redemption.expires_at is not None and redemption.expires_at <= work.now:
+        move_on(work, change, redemption, RedemptionState.EXPIRED)
+    elif not hold_again(work, change, redemption):
+        redemption.flagged = NOT_HELD_AGAIN
+        if redemption.state != RedemptionState.RELEASED:
+            move_on(work, change, redemption, RedemptionState.RELEASED)
+
+
+def _return(work: WorkingSet, change: Change, redemption: Redemption, returned: int) -> None:
+    """Give points back for refunds, or take them once more where a refund did not happen after all."""
+    more = returned - redemption.returned
+    if more > 0:
+        come_back(work, change, redemption, more)
+    elif take_again(work, change, redemption, -more):
+        redemption.flagged = OWED
+    redemption.returned, redemption.updated_at = returned, work.now
+    work.redemptions.mark(redemption.id)

@@ -1,0 +1,124 @@
+"""Redemptions as a batch needs them: found by what links orders to them, and the lots that their points came from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from adapter.book.lots import turn_of
+from adapter.book.state import Account, Lot, Transaction
+from adapter.store import tables as t
+from adapter.store.database import listed_keys, select_by_keys
+from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from sqlalchemy import Connection
+
+    from adapter.book.working import BalanceKey, Link
+
+_KEY = ("env", "member", "definition")
+_TAKES = (Account.RESERVED, Account.REDEEMED)
+_LINKED_BY = {
+    "id": ("env", "id"),
+    "code": ("env", "code"),
+    "payment": ("env", "payment"),
+    "order": ("env", "order_source", "order_ref"),
+}
+"""By kind of link, the columns that it is looked for in."""
+
+
+def linked(connection: Connection, links: Iterable[Link]) -> dict[tuple[int, int], BalanceKey]:
+    """Return the redemptions (env, id) that these links name, each with the balance that it spends from.
+
+    One statement, without a lock: they are read again once their balances are locked.
+    """
+    by_kind: dict[str, set[tuple[int | str, ...]]] = defaultdict(set)
+    for env, kind, name in links:
+        key: tuple[int | str, ...] = (int(name),) if kind == "id" else (name,)
+        by_kind[kind].add((env, *(name.split(":", 1) if kind == "order" else key)))
+    parts: list[str] = []
+    values: list[Any] = []
+    for kind, keys in sorted(by_kind.items()):
+        listed, given = listed_keys(connection, t.redemptions, _LINKED_BY[kind], sorted(keys))
+        match = " AND ".join(f"t.{name} = k.{name}" for name in _LINKED_BY[kind])
+        parts.append(
+            f"SELECT t.env, t.id, t.member, t.definition FROM {listed} CROSS JOIN redemptions t WHERE {match}"  # noqa: S608 - names of ours
+        )
+        values += given
+    if not parts:
+        return {}
+    rows = connection.exec_driver_sql(" UNION ".join(parts), tuple(values))
+    return {(env, number): (env, member, definition) for env, number, member, definition in rows}
+
+
+def completed(connection: Connection, redemptions: Collection[tuple[int, int]]) -> list[Transaction]:
+    """Return the completed transactions of redemptions (env, id), the first ones first."""
+    rows = select_by_keys(
+        connection,
+        t.transactions,
+        ("env", "redemption"),
+        redemptions,
+        columns=TRANSACTION_COLUMNS,
+        where="t.state = 'completed' AND t.redemption IS NOT NULL",
+    )
+    return sorted((Transaction(*row) for row in rows), key=lambda one: one.id)
+
+
+def spent(
+    connection: Connection, transactions: Collection[Transaction]
+) -> dict[int, list[tuple[Lot | None, int]]]:
+    """Return, by redemption, the lots that its spent points came from and have not gone back to.
+
+    `transactions` are the completed ones of those redemptions. In the order in which points were taken; without a lot
+    are those that were not there, and were owed.
+    """
+    by_change: dict[tuple[int | None, ...], list[Transaction]] = defaultdict(list)
+    for one in transactions:
+        by_change[*one.balance_key, one.sequence].append(one)
+    key = (*_KEY, "sequence")
+    columns = (*key, "n", "from_account", "to_account", "amount", "transaction")
+    rows = select_by_keys(connection, t.transfers, key, by_change, columns=columns)
+    own = {one.id: one for one in transactions}
+    moved = [row for row in rows if row.transaction in own and _of_the_cost(row)]
+    parts = _parts(connection, {tuple(row[:5]) for row in moved})
+    sums: dict[int, dict[int | None, int]] = defaultdict(dict)
+    lots: dict[int, Lot] = {}
+    for row in sorted(moved, key=lambda row: (row.sequence, row.n)):
+        sums_of = sums[own[row.transaction].redemption or 0]
+        sign = 1 if row.to_account in _TAKES else -1
+        touched = parts.get(tuple(row[:5]), [])
+        lots |= {lot.id: lot for lot, _ in touched}
+        amounts: dict[int | None, int] = {lot.id: part for lot, part in touched} or {None: row.amount}
+        for number, amount in amounts.items():
+            known = sign > 0 or number in sums_of  # else the lot was made for what had been owed
+            into = number if known else None
+            sums_of[into] = sums_of.get(into, 0) + sign * amount
+    return {
+        number: [(None if lot is None else lots[lot], amount) for lot, amount in sums_of.items() if amount]
+        for number, sums_of in sums.items()
+    }
+
+
+def _of_the_cost(row: Any) -> bool:
+    """Return whether a transfer took points for a redemption, or gave spent ones back."""
+    took = row.from_account in (Account.AVAILABLE, Account.OWED) and row.to_account in _TAKES
+    return took or row.from_account == Account.REDEEMED
+
+
+def _parts(
+    connection: Connection, transfers: Collection[tuple[int, ...]]
+) -> dict[tuple[int, ...], list[tuple[Lot, int]]]:
+    """Return the lots of transfers, in the order of their use."""
+    key = (*_KEY, "sequence", "n")
+    rows = select_by_keys(connection, t.allocations, key, transfers, columns=(*key, "lot", "amount"))
+    wanted = {(row.env, row.member, row.definition, row.lot) for row in rows}
+    lots = {
+        row.id: Lot(*row)
+        for row in select_by_keys(connection, t.lots, (*_KEY, "id"), wanted, columns=LOT_COLUMNS)
+    }
+    found: dict[tuple[int, ...], list[tuple[Lot, int]]] = defaultdict(list)
+    for row in rows:
+        found[tuple(row[:5])].append((lots[row.lot], row.amount))
+    return {key: sorted(some, key=lambda part: turn_of(part[0])) for key, some in found.items()}
