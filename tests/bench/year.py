@@ -155,7 +155,12 @@ class Script:
         def begins(book: Book) -> Command | None:
             if who not in book.members:
                 return None
-            told: dict[str, Any] = {"complete": complete, "deadline": deadline, "occurred_at": at, "received_at": at}
+            told: dict[str, Any] = {
+                "complete": complete,
+                "deadline": deadline,
+                "occurred_at": at,
+                "received_at": at,
+            }
             return begin(book.members[who], number, kind, amount, **told)
 
         def ends(state: str, now: Millis) -> Ask:
