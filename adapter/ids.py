@@ -23,7 +23,9 @@ _LETTERS = 13
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 _lock = threading.Lock()
-_count = secrets.randbits(_LOW_BITS)  # never wraps: after four million ids it counts into the next millisecond
+_count = secrets.randbits(
+    _LOW_BITS
+)  # never wraps: after four million ids it counts into the next millisecond
 
 
 def new_id(now: Millis) -> int:

@@ -19,8 +19,9 @@ from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
 from adapter.engine.redeemed import find_linked, load_owners, load_redemptions
 from adapter.store import tables as t
+from adapter.store.coming import first_after
 from adapter.store.database import select_by_keys
-from adapter.store.pending import next_deadlines, over, set_aside
+from adapter.store.pending import over, set_aside
 from adapter.store.rows import (
     ADVICE_COLUMNS,
     BALANCE_COLUMNS,
@@ -226,20 +227,7 @@ def _load_lots(
         known = [work.know_lot(lot) for lot in lots]
         if len(known) == LOTS_AT_ONCE:
             work.last_turn[key] = turn_of(known[-1])
-    _load_next_due(connection, work, touched.balances)
-
-
-def _load_next_due(connection: Connection, work: WorkingSet, lapses: set[BalanceKey]) -> None:
-    keys = ("env", "member", "definition")
-    later = (
-        "t.due_at = (SELECT min(n.due_at) FROM lots n WHERE n.env = k.env "  # noqa: S608 - a number of ours
-        "AND n.member = k.member "
-        f"AND n.definition = k.definition AND n.due_at > {int(work.now)})"
-    )
-    for row in select_by_keys(connection, t.lots, keys, lapses, columns=(*keys, "due_at"), where=later):
-        work.later[row.env, row.member, row.definition] = row.due_at
-    for key, at in next_deadlines(connection, lapses, work.now).items():
-        work.later[key] = min(work.later.get(key, at), at)
+    work.later |= first_after(connection, touched.balances, work.now)
 
 
 def _load_transactions(connection: Connection, work: WorkingSet) -> None:

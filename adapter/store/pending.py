@@ -1,4 +1,4 @@
-"""Pending transactions of the API: which are over, when the next one will be, and which lots their points are in.
+"""Pending transactions of the API: which are over, and which lots their points are in.
 
 The allocations of the change that set the points aside say from which lots they came; `sequence` names that change.
 """
@@ -29,19 +29,6 @@ def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> I
     rows = select_by_keys(connection, t.transactions, _KEY, keys, columns=TRANSACTION_COLUMNS, where=where)
     for row in sorted(rows, key=lambda row: (row.expires_at, row.id)):
         yield Transaction(*row)
-
-
-def next_deadlines(
-    connection: Connection, keys: Collection[BalanceKey], now: Millis
-) -> dict[BalanceKey, Millis]:
-    """Return, by balance, the first deadline after `now` of a pending transaction."""
-    where = (
-        "t.state = 'pending' AND t.expires_at = (SELECT min(n.expires_at) FROM transactions n "  # noqa: S608 - a number of ours
-        "WHERE n.env = k.env AND n.member = k.member AND n.definition = k.definition "
-        f"AND n.state = 'pending' AND n.expires_at > {int(now)})"
-    )
-    rows = select_by_keys(connection, t.transactions, _KEY, keys, columns=(*_KEY, "expires_at"), where=where)
-    return {(row.env, row.member, row.definition): row.expires_at for row in rows}
 
 
 def set_aside(

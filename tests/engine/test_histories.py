@@ -267,7 +267,7 @@ def test_in_batch_mode_points_post_at_the_next_boundary() -> None:
         for now, ends in ((boundary - 1, (89, 0, 0, 0, 0)), (boundary, (0, 89, 0, 0, 89))):
             sweep(engine, now)
             assert balances(engine) == {"shop:7000": ends}
-        assert next(iter(snapshot(engine)["lots"].values()))[4] == boundary + 30 * DAY
+        assert next(iter(snapshot(engine)["lots"].values()))[0][4] == boundary + 30 * DAY
         assert proven(engine) == []
         assert rebuild(engine, read) == []
 
