@@ -39,6 +39,14 @@ class Elapse(msgspec.Struct, frozen=True, kw_only=True, tag="elapse", gc=False):
     definition: int
 
 
+class LapseVoucher(msgspec.Struct, frozen=True, kw_only=True, tag="lapse_voucher", gc=False):
+    """Let a voucher expire whose time is over."""
+
+    env: int
+    member: int
+    voucher: int
+
+
 class Once(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An Idempotency-Key: the first answer under it is the answer ever after, until `ends_at`.
 
@@ -138,10 +146,52 @@ class MoveRedemption(Asked, frozen=True, kw_only=True, tag="move_redemption", gc
     force: bool = False
 
 
-ApiCommand = BeginTransaction | EndTransaction | Advise | BeginRedemption | MoveRedemption
+class AttributeVoucher(Asked, frozen=True, kw_only=True, tag="attribute_voucher", gc=False):
+    """Give a member a voucher by hand: for a reward of the catalogue, an amount of money, or a percentage.
+
+    The caller draws `id` and `code` (upper-case), so that the stored command makes the same voucher again. `value` is in
+    the currency's smallest units, `percent` a decimal. `ends_at` None: never.
+    """
+
+    id: int
+    member: int
+    program: str
+    code: str
+    reward: str | None = None
+    value: int | None = None
+    currency: str | None = None
+    percent: str | None = None
+    ends_at: Millis | None = None
+    reason: str | None = None
+
+
+class MoveVoucher(Asked, frozen=True, kw_only=True, tag="move_voucher", gc=False):
+    """Redeem or revoke a voucher. `order` is (source, the shop's id) of the order that used it.
+
+    One that a rule attributed is named by its `occasion` (program, rule, occasion) besides: its id is drawn anew where
+    the book is made again.
+    """
+
+    voucher: int
+    member: int
+    occasion: tuple[str, str, str] | None = None
+    state: str  # redeemed | revoked
+    order: tuple[str, str] | None = None
+    reason: str | None = None
+
+
+ApiCommand = (
+    BeginTransaction
+    | EndTransaction
+    | Advise
+    | BeginRedemption
+    | MoveRedemption
+    | AttributeVoucher
+    | MoveVoucher
+)
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 
-Command = RecordEvent | Elapse | ApiCommand
+Command = RecordEvent | Elapse | LapseVoucher | ApiCommand
 
 
 class EventState(StrEnum):

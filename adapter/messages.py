@@ -28,6 +28,10 @@ class MessageType(StrEnum):
     REDEMPTION_RELEASED = "redemption.released"  #: its order came to nothing; the points are back
     REDEMPTION_REVERSED = "redemption.reversed"  #: undone by hand; the points are back
     REDEMPTION_EXPIRED = "redemption.expired"  #: nobody used it before its deadline; the points are back
+    VOUCHER_ATTRIBUTED = "voucher.attributed"
+    VOUCHER_REDEEMED = "voucher.redeemed"
+    VOUCHER_REVOKED = "voucher.revoked"
+    VOUCHER_EXPIRED = "voucher.expired"  #: nobody used it before its end
     POINTS_EXPIRED = "points.expired"
     MEMBER_CREATED = "member.created"
     MEMBER_UPDATED = "member.updated"

@@ -11,10 +11,12 @@ from adapter.book.working import Member, Message, Person, WorkingSet
 from adapter.clock import iso
 from adapter.messages import MessageType, render
 from adapter.points import points
+from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
     from adapter.book.state import Balance, Redemption, Transaction
     from adapter.book.transfers import Change
+    from adapter.book.voucher import Voucher
     from adapter.catalog import Definition
 
 
@@ -76,6 +78,48 @@ def tell_redemption(work: WorkingSet, redemption: Redemption, word: str) -> None
         "flagged": redemption.flagged,
     }
     _queue(work, f"redemption.{word}", data, key)
+
+
+def tell_voucher(work: WorkingSet, voucher: Voucher, word: str) -> None:
+    """Queue `voucher.attributed`, `.redeemed`, `.revoked` or `.expired`, as it stands now."""
+    kind = f"voucher.{word}"
+    if not wanted(work, voucher.env, kind):
+        return
+    data = {
+        "member": ids.show("mem", voucher.member),
+        "source_ids": sorted(work.source_ids.get((voucher.env, voucher.member), ())),
+        "voucher": ids.show("vou", voucher.id),
+        **voucher_view(voucher, work.now),
+    }
+    body = render(kind, work.now, data)
+    message = Message(voucher.env, work.new_id(), kind, voucher.member, None, None, work.now, body)
+    work.messages.append(message)
+
+
+def voucher_view(voucher: Voucher, now: int) -> dict[str, Any]:
+    """Return what a voucher is worth and how it stands, as it is shown everywhere."""
+    exponent = None if voucher.currency is None else EXPONENTS[voucher.currency]
+    value = None if voucher.value is None or exponent is None else str(points(voucher.value, exponent))
+    return {
+        "program": voucher.program,
+        "code": voucher.code,
+        "state": voucher.state_at(now),
+        "rule": voucher.rule,
+        "occasion": voucher.occasion,
+        "reward": voucher.reward,
+        "value": value,
+        "currency": voucher.currency,
+        "percent": voucher.percent,
+        "reason": voucher.reason,
+        "source": voucher.order_source,
+        "order": voucher.order_ref,
+        "attributed_at": iso(voucher.attributed_at),
+        "expires_at": None if voucher.expires_at is None else iso(voucher.expires_at),
+        **{
+            name: None if (at := getattr(voucher, name)) is None else iso(at)
+            for name in ("redeemed_at", "revoked_at")
+        },
+    }
 
 
 def tell_expired(work: WorkingSet, change: Change, amount: int) -> None:

@@ -15,6 +15,7 @@ from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transact
 from adapter.book.transfers import Cause, Change
 
 if TYPE_CHECKING:
+    from adapter.book.voucher import Voucher
     from adapter.catalog import Catalog
     from adapter.clock import Millis
     from adapter.program.model import Program
@@ -131,6 +132,8 @@ class StoredEvent:
 
 BalanceKey = tuple[int, int, int]
 OrderKey = tuple[int, str, str]
+Occasion = tuple[int, int, str, str, str]
+"""What a rule attributes one voucher for: environment, member, program, rule, occasion."""
 Link = tuple[int, str, str]
 """What an order and a redemption have in common: the environment, of what kind it is (book/linking.py), and its name."""
 
@@ -170,6 +173,9 @@ class WorkingSet:
     deadlines: dict[BalanceKey, dict[int, Transaction]] = field(default_factory=dict)  # those of this batch
     labels: list[tuple[int, str, str, int]] = field(default_factory=list)  # metadata by which one asks
     advices: Rows[tuple[int, int, int], Advice] = field(default_factory=Rows)
+    vouchers: Rows[int, Voucher] = field(default_factory=Rows)
+    occasions: dict[Occasion, int | None] = field(default_factory=dict)  # vouchers; None: there is none
+    codes: dict[tuple[int, str], int] = field(default_factory=dict)  # those of vouchers, by (env, code)
     newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
     redemptions: Rows[int, Redemption] = field(default_factory=Rows)
     linked: dict[Link, dict[int, None]] = field(

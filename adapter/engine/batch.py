@@ -13,8 +13,9 @@ from adapter import ids
 from adapter.book.elapsing import elapse
 from adapter.book.recording import record_event
 from adapter.book.settle import NeedsLots
+from adapter.book.vouching import lapse_voucher
 from adapter.book.working import BalanceKey, StoredEvent, WorkingSet
-from adapter.commands import ApiCommand, Command, Elapse, Outcome, RecordEvent
+from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, Outcome, RecordEvent
 from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
 from adapter.engine.journal import entry_of
@@ -99,6 +100,8 @@ class _Decided:
             self.recorded.append((command, record_event(self.work, command, number)))
         elif isinstance(command, Elapse):
             elapse(self.work, command)
+        elif isinstance(command, LapseVoucher):
+            lapse_voucher(self.work, command)
         else:
             self.answered.append((command, self.answers.find(command) or self._carry_out(command)))
 

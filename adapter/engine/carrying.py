@@ -11,20 +11,24 @@ from typing import TYPE_CHECKING, Any
 from adapter.book.advising import advise
 from adapter.book.redeeming import begin_redemption, move_redemption
 from adapter.book.transacting import begin_transaction, end_transaction
+from adapter.book.vouching import attribute_voucher, move_voucher
 from adapter.commands import (
     Advise,
+    AttributeVoucher,
     BeginRedemption,
     BeginTransaction,
     Elapse,
     EndTransaction,
+    LapseVoucher,
     MoveRedemption,
+    MoveVoucher,
     RecordEvent,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from adapter.book.working import BalanceKey, OrderKey, WorkingSet
+    from adapter.book.working import BalanceKey, Occasion, OrderKey, WorkingSet
     from adapter.commands import ApiCommand, Command, Outcome
 
     Decide = Callable[[WorkingSet, Any, int], Outcome]
@@ -39,6 +43,9 @@ class Touched:
     balances: set[BalanceKey] = field(default_factory=set)  # time passes for these first
     spent: set[BalanceKey] = field(default_factory=set)  # those of which points are taken: their next lots
     transactions: set[tuple[int, int]] = field(default_factory=set)  # (env, transaction), with their lots
+    vouchers: set[tuple[int, int]] = field(default_factory=set)  # (env, voucher)
+    occasions: set[Occasion] = field(default_factory=set)  # whose vouchers are asked for
+    codes: set[tuple[int, str]] = field(default_factory=set)  # (env, code), which a voucher may have
     advised: set[tuple[int, int]] = field(default_factory=set)  # (env, member) whose newest advice counts
     orders: set[OrderKey] = field(default_factory=set)
     redemptions: set[tuple[int, int]] = field(default_factory=set)  # (env, redemption), with their lots
@@ -70,6 +77,9 @@ def touched_by(commands: Iterable[Command]) -> Touched:
             continue
         if isinstance(command, Elapse):
             touched.balances.add((command.env, command.member, command.definition))
+        elif isinstance(command, LapseVoucher):
+            touched.members.add((command.env, command.member))
+            touched.vouchers.add((command.env, command.voucher))
         else:
             WAYS[type(command)].touch(command, touched)
     return touched
@@ -114,6 +124,19 @@ def _touch_move(command: MoveRedemption, touched: Touched) -> None:
     touched.redemptions.add((command.env, command.redemption))
 
 
+def _touch_attribute(command: AttributeVoucher, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    touched.codes.add((command.env, command.code))
+
+
+def _touch_voucher(command: MoveVoucher, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    if command.occasion is None:
+        touched.vouchers.add((command.env, command.voucher))
+    else:
+        touched.occasions.add((command.env, command.member, *command.occasion))
+
+
 WAYS: dict[type[ApiCommand], Way] = {
     BeginTransaction: Way(
         "transaction",
@@ -124,6 +147,12 @@ WAYS: dict[type[ApiCommand], Way] = {
     ),
     EndTransaction: Way(
         "transaction", end_transaction, _touch_end, lambda command: f"end:{command.transaction}"
+    ),
+    AttributeVoucher: Way(
+        "voucher", attribute_voucher, _touch_attribute, lambda command: f"voucher:{command.id}"
+    ),
+    MoveVoucher: Way(
+        "voucher", move_voucher, _touch_voucher, lambda command: f"voucher:{command.voucher}:{command.state}"
     ),
     Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),
     BeginRedemption: Way(

@@ -18,6 +18,7 @@ from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
 from adapter.engine.redeemed import find_linked, load_owners, load_redemptions
+from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
 from adapter.store.coming import first_after
 from adapter.store.database import select_by_keys
@@ -52,12 +53,13 @@ def load(
     _load_orders(connection, work, events, [*due_orders, *touched.orders])
     find_linked(connection, work, events, touched)
     _load_people(connection, work, events, touched.members)
-    _load_balances(connection, work, touched.balances)
+    _load_balances(connection, work, touched)
     _load_lots(connection, work, touched, needs)
     _load_transactions(connection, work)
     load_redemptions(connection, work, touched)
     _load_pending(connection, work, touched)
     _load_advices(connection, work, touched.advised)
+    load_vouchers(connection, work, touched)
     load_owners(connection, work)
 
 
@@ -186,8 +188,8 @@ def _members(work: WorkingSet) -> set[tuple[int, int]]:
     return found
 
 
-def _load_balances(connection: Connection, work: WorkingSet, lapses: set[BalanceKey]) -> None:
-    members = _members(work) | {(env, member) for env, member, _ in lapses}
+def _load_balances(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+    members = _members(work) | touched.members | {(env, member) for env, member, _ in touched.balances}
     rows = select_by_keys(
         connection, t.balances, ("env", "member"), members, columns=BALANCE_COLUMNS, lock=True
     )

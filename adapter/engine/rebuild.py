@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Engine, insert, select
 
+from adapter.book.voucher import Voucher
 from adapter.catalog import Catalog, Source
 from adapter.commands import Command, RecordEvent
 from adapter.engine.batch import Batcher
@@ -30,6 +31,7 @@ from adapter.store.configuration import load_catalog
 from adapter.store.database import in_unit_of_work, open_database
 from adapter.store.reading.balances import balance_now
 from adapter.store.reading.snapshot import snapshot
+from adapter.store.rows import VOUCHER_COLUMNS, columns_of
 from connectors.base import RawEvent
 
 if TYPE_CHECKING:
@@ -158,6 +160,7 @@ def _differences(connection: Connection, scratch: Connection, until: Millis) -> 
         ("balance", _balances(connection, until), _balances(scratch, until)),
         ("order", _orders(connection, unswept), _orders(scratch, unswept)),
         ("advice", _advices(connection), _advices(scratch)),
+        ("voucher", _vouchers(connection, until), _vouchers(scratch, until)),
     ):
         for key in sorted(there.keys() | made.keys(), key=str):
             if there.get(key) != made.get(key):
@@ -223,4 +226,19 @@ def _advices(connection: Connection) -> dict[tuple[Any, ...], Any]:
     for row in connection.execute(select(t.advices)):
         whose = called.get((row.env, row.member), ("erased member",))
         found["environment", row.env, whose].append((row.number, row.advice, row.reason, row.cleared_reason))
+    return {key: sorted(rows, key=str) for key, rows in found.items()}
+
+
+def _vouchers(connection: Connection, until: Millis) -> dict[tuple[Any, ...], Any]:
+    """Return who has which vouchers as of `until`. The codes that rules drew are drawn anew in every book."""
+    called = _people(connection)
+    found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
+    for row in connection.execute(select(*columns_of(t.vouchers, VOUCHER_COLUMNS))):
+        voucher = Voucher(*row)
+        whose = called.get((voucher.env, voucher.member), ("erased member",))
+        why = voucher.code if voucher.rule is None else f"{voucher.rule} {voucher.occasion}"
+        worth = (voucher.reward, voucher.value, voucher.currency, voucher.percent)
+        found["environment", voucher.env, whose, voucher.program, why].append(
+            (voucher.state_at(until), *worth)
+        )
     return {key: sorted(rows, key=str) for key, rows in found.items()}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import Engine, select
 
-from adapter.commands import Command, Elapse, Outcome
+from adapter.commands import Command, Elapse, LapseVoucher, Outcome
 from adapter.errors import Unavailable
 from adapter.store import tables as t
 
@@ -36,15 +36,27 @@ def due_balances(engine: Engine, now: Millis, limit: int) -> list[Elapse]:
         ]
 
 
+def due_vouchers(engine: Engine, now: Millis, limit: int) -> list[LapseVoucher]:
+    """Return commands for the vouchers whose time is over, the longest overdue first."""
+    v = t.vouchers.c
+    over = (v.state == "active", v.expires_at <= now)
+    query = select(v.env, v.id, v.member).where(*over).order_by(v.expires_at).limit(limit)
+    with engine.connect() as connection:
+        return [
+            LapseVoucher(env=row.env, voucher=row.id, member=row.member) for row in connection.execute(query)
+        ]
+
+
 def sweep(engine: Engine, offer: Offer, now: Millis, *, batch: int = 500) -> int:
     """Let time take effect for everyone who is due; return for how many it did."""
     done = 0
-    while commands := due_balances(engine, now, batch):
-        for future in [offer(command) for command in commands]:
-            future.result()
-        done += len(commands)
-        if len(commands) < batch:
-            break
+    for due in (due_balances, due_vouchers):
+        while commands := due(engine, now, batch):
+            for future in [offer(command) for command in commands]:
+                future.result()
+            done += len(commands)
+            if len(commands) < batch:
+                break
     return done
 
 

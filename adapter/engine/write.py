@@ -28,6 +28,7 @@ from adapter.store.rows import (
     PERSON_COLUMNS,
     REDEMPTION_COLUMNS,
     TRANSACTION_COLUMNS,
+    VOUCHER_COLUMNS,
 )
 
 Recorded = list[tuple[RecordEvent, StoredEvent]]
@@ -89,6 +90,7 @@ def _write_people(connection: Connection, work: WorkingSet) -> None:
     ]
     bulk_insert(connection, t.identities, linked, ("env", "source", "customer", "member"))
     _put(connection, t.people, work.people, PERSON_COLUMNS)
+    _put(connection, t.vouchers, work.vouchers, VOUCHER_COLUMNS)
     _put(connection, t.advices, work.advices, ADVICE_COLUMNS)
 
 

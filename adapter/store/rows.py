@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transaction
+from adapter.book.voucher import Voucher
 from adapter.book.working import Member, Person
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ REDEMPTION_COLUMNS = _fields_of(Redemption)
 MEMBER_COLUMNS = _fields_of(Member)
 PERSON_COLUMNS = _fields_of(Person)
 ADVICE_COLUMNS = _fields_of(Advice)
+VOUCHER_COLUMNS = _fields_of(Voucher)
 
 DELIVERY_COLUMNS = (
     "env",

@@ -520,6 +520,54 @@ redemptions = Table(
     CheckConstraint("cost > 0 AND returned >= 0 AND returned <= cost", name="redemptions_cost"),
 )
 
+vouchers = Table(
+    "vouchers",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("code", Text, nullable=False),  # upper-case
+    Column("state", Text, nullable=False),
+    Column("rule", Text),  # of the program; null: by hand
+    Column("occasion", Text),  # what the rule attributed it for
+    Column("reward", Text),  # of the catalogue
+    Column("value", BigInteger),  # in the currency's smallest units
+    Column("currency", Text),
+    Column("percent", Text),  # decimal
+    Column("reason", Text),
+    Column("order_source", Text),  # the order that used it
+    Column("order_ref", Text),
+    Column("decided", SmallInteger, nullable=False),  # 1: moved by the API, and by no occasion any more
+    Column("attributed_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),  # the instant at which it expires if it is still active
+    Column("redeemed_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("expired_at", BigInteger),
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("env", "code"),
+    Index("ix_vouchers_member", "env", "member", "id"),
+    Index(
+        "uq_vouchers_occasion",
+        "env",
+        "member",
+        "program",
+        "rule",
+        "occasion",
+        unique=True,
+        sqlite_where=text("rule IS NOT NULL"),
+        postgresql_where=text("rule IS NOT NULL"),
+    ),
+    Index(
+        "ix_vouchers_due",
+        "expires_at",
+        sqlite_where=text("state = 'active' AND expires_at IS NOT NULL"),
+        postgresql_where=text("state = 'active' AND expires_at IS NOT NULL"),
+    ),
+    CheckConstraint("state IN ('active', 'redeemed', 'revoked', 'expired')", name="vouchers_state"),
+)
+
 # --- what goes out --------------------------------------------------------------------------------------------------------
 
 messages = Table(
