@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, select
 
 from adapter.book.lots import expire, land
 from adapter.book.phases import give_back
@@ -128,7 +128,7 @@ def expiring(
     `passed` are the lots that `balance_now` let time pass for; all others are as the database has them.
     """
     lots = t.lots.c
-    query = select(lots.expires_at, func.sum(lots.available)).where(
+    untouched = and_(
         lots.env == balance.env,
         lots.member == balance.member,
         lots.definition == balance.definition,
@@ -136,13 +136,14 @@ def expiring(
         lots.expires_at > now,
         lots.id.not_in([lot.id for lot in passed]),
     )
-    grouped = query.group_by(lots.expires_at).order_by(lots.expires_at)
-    ends = [(int(at), int(amount)) for at, amount in connection.execute(grouped)]
-    ends += [
-        (lot.expires_at, lot.available) for lot in passed if lot.available and lot.expires_at is not None
-    ]
-    soon = sum(amount for at, amount in ends if at < until)
-    return Expiring(soon, min((at for at, _ in ends), default=None))
+    sum_ = select(func.sum(lots.available)).where(untouched, lots.expires_at < until).scalar_subquery()
+    first = select(lots.expires_at).where(untouched).order_by(lots.expires_at).limit(1).scalar_subquery()
+    soon, next_at = connection.execute(select(sum_, first)).one()
+    ends = [(lot.expires_at, lot.available) for lot in passed if lot.available and lot.expires_at is not None]
+    soon = int(soon or 0) + sum(amount for at, amount in ends if at < until)
+    return Expiring(
+        soon, min((at for at in (next_at, *(at for at, _ in ends)) if at is not None), default=None)
+    )
 
 
 def definitions_of(connection: Connection, env: int, member: int) -> list[int]:
