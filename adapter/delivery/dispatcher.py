@@ -193,6 +193,15 @@ class Dispatcher:
 
     def _note(self, recorded: Recorded) -> None:
         self.counts.update(asdict(recorded))
+        if recorded.dead:
+            look = "loyalty-adapter deliveries list --state dead"
+            log.warning("deliveries became dead letters", count=recorded.dead, look=look)
+        if recorded.disabled:
+            log.warning(
+                "endpoints were disabled", count=recorded.disabled, look="loyalty-adapter endpoints list"
+            )
+        if recorded.enabled:
+            log.info("endpoints answer again and were enabled", count=recorded.enabled)
         if recorded.disabled or recorded.enabled:
             self._catalog.get(fresh=True)
 

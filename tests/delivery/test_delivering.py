@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import update
+from structlog.testing import capture_logs
 
 from adapter.delivery.sender import clean
 from adapter.ids import show
@@ -127,6 +128,27 @@ def test_without_a_secret_in_force_the_delivery_is_a_dead_letter(
     (delivery,) = small_world.deliveries()
     assert (delivery.state, delivery.last_error) == ("dead", "no signing secret is in force")
     assert receiver.requests == []
+
+
+def test_whoever_reads_the_log_hears_of_dead_letters_and_where_to_look(
+    small_world: World, receiver: Receiver
+) -> None:
+    receiver.answers(410)
+    small_world.endpoint(receiver.url, schedule=[])
+    small_world.message()
+    with capture_logs() as logs:
+        small_world.dispatcher().run_once()
+    told = {one["event"]: one for one in logs if one["log_level"] == "warning"}
+    assert told["endpoints were disabled"]["count"] == 1
+    receiver.answers(500)
+    small_world.endpoint(receiver.url, schedule=[1])
+    small_world.message()
+    with capture_logs() as logs:
+        for _ in range(2):
+            small_world.dispatcher().run_once()
+            small_world.now += 60_000
+    (dead,) = [one for one in logs if one["event"] == "deliveries became dead letters"]
+    assert (dead["count"], dead["look"]) == (1, "loyalty-adapter deliveries list --state dead")
 
 
 def drip_body(handler: Handler, request: Request) -> None:
