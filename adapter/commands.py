@@ -47,6 +47,14 @@ class LapseVoucher(msgspec.Struct, frozen=True, kw_only=True, tag="lapse_voucher
     voucher: int
 
 
+class Review(msgspec.Struct, frozen=True, kw_only=True, tag="review", gc=False):
+    """Let time take effect on where one member stands in a program: anniversaries, tiers, a birthday."""
+
+    env: int
+    member: int
+    program: str
+
+
 class Once(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An Idempotency-Key: the first answer under it is the answer ever after, until `ends_at`.
 
@@ -191,7 +199,7 @@ ApiCommand = (
 )
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 
-Command = RecordEvent | Elapse | LapseVoucher | ApiCommand
+Command = RecordEvent | Elapse | LapseVoucher | Review | ApiCommand
 
 
 class EventState(StrEnum):

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from adapter.clock import EPOCH, Millis
 from adapter.delivery.fields import EndpointFields, check_url
 from adapter.errors import ConfigurationError, Refused
-from adapter.program.model import Name, Program
+from adapter.program.model import Program
+from adapter.program.part import Name
 from connectors import connector
 from connectors.base import SourceSettings
 

@@ -41,9 +41,17 @@ def _publish(connection: Connection, target: Target, program: Program) -> Change
     version = versions[-1].version + 1 if versions else 1
     row = {"env": target.env, "name": program.name, "version": version, "published_at": target.now}
     connection.execute(insert(t.programs).values(row | {"body": program.model_dump_json()}))
+    _have_members_reviewed(connection, target, program)
     action = Action.UPDATED if versions else Action.CREATED
     told = f"version {version}, a draft" if program.state == "draft" else f"version {version}"
     return target.change(action, "program", program.name, told)
+
+
+def _have_members_reviewed(connection: Connection, target: Target, program: Program) -> None:
+    """Have the sweep look at where every member stands: other thresholds may bring other tiers."""
+    members = t.memberships.c
+    own = (members.env == target.env, members.program == program.name)
+    connection.execute(update(t.memberships).where(*own).values(next_due_at=target.now))
 
 
 def _match_definitions(connection: Connection, target: Target, place: str, program: Program) -> None:

@@ -14,10 +14,13 @@ from adapter.points import points
 from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
+    from adapter.book.membership import TierChange
     from adapter.book.state import Balance, Redemption, Transaction
     from adapter.book.transfers import Change
     from adapter.book.voucher import Voucher
     from adapter.catalog import Definition
+    from adapter.clock import Millis
+    from adapter.program.tiers import TierGroup
 
 
 def tell_balance(work: WorkingSet, change: Change) -> None:
@@ -130,6 +133,35 @@ def tell_expired(work: WorkingSet, change: Change, amount: int) -> None:
     definition = work.catalog.definitions[balance.env, balance.definition]
     data = _whose(work, balance, definition) | {"amount": points(amount, definition.decimals)}
     _queue(work, MessageType.POINTS_EXPIRED, data, balance.key)
+
+
+def tell_tier(work: WorkingSet, change: TierChange, group: TierGroup, since: Millis) -> None:
+    """Queue `tier.updated`: from which tier to which, by which measure, and what it brings."""
+    if not wanted(work, change.env, MessageType.TIER_UPDATED):
+        return
+    key = (change.env, change.member)
+    decimals = work.catalog.definition_of(change.env, change.program).decimals
+    place = group.place(change.to_tier)
+    tier = group.entry if place is None else group.tiers[place]
+    data = {
+        "member": ids.show("mem", change.member),
+        "source_ids": sorted(work.source_ids.get(key, ())),
+        "program": change.program,
+        "group": change.tier_group,
+        "from": change.from_tier,
+        "to": change.to_tier,
+        "since": iso(since),
+        "measure": {"kind": group.measure, "value": group.shown(change.measure, decimals)},
+        "threshold": group.shown(group.least(tier, decimals), decimals),
+        "benefits": list(tier.benefits),
+        "cause": change.kind,
+        "event": None if change.event is None else ids.show("evt", change.event),
+    }
+    body = render(MessageType.TIER_UPDATED, work.now, data)
+    number = work.new_id()
+    work.messages.append(
+        Message(change.env, number, MessageType.TIER_UPDATED, change.member, None, None, work.now, body)
+    )
 
 
 def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Person | None) -> None:

@@ -177,7 +177,9 @@ class Setting:
     decimals: int
     live: bool
     known: Reason | None  # None when the order has its member, else why it has none
-    tier: str | None = None  # the member's, when the order was placed
+    tier: str | None = None  # the member's, when the order was settled first
+    first: bool = False  # whether it was the member's first order then
+    room: int | None = None  # what the caps of its windows left for it then, in smallest units
 
 
 def target_of(facts: Facts, setting: Setting, now: Millis) -> Target:
@@ -187,9 +189,8 @@ def target_of(facts: Facts, setting: Setting, now: Millis) -> Target:
         return _nothing(Reason.TOTALS_UNKNOWN, now)
     program = setting.program
     placed = placed_at(facts) or totals.version
-    worth = award_of(
-        totals, program.earning, Occasion(placed, program.timezone, setting.decimals, setting.tier)
-    )
+    occasion = Occasion(placed, program.timezone, setting.decimals, setting.tier, setting.first, setting.room)
+    worth = award_of(totals, program.earning, occasion)
     award, reason = worth.points, worth.reason
     retained = min(retained_of(worth, one.refunds.values(), totals) for one in facts.sources.values())
     veto = _veto(facts, setting, placed)
@@ -252,12 +253,7 @@ def _split(
 
 def _steps(facts: Facts, totals: Totals, program: Program, retained: int) -> list[tuple[Millis, int]]:
     """Return the instants at which points can be used, each with how many of the retained by then."""
-    if program.earning.award_on == "order.placed":
-        at: Millis | None = placed_at(facts) or totals.version
-    elif program.earning.award_on == "payment.completed":
-        at = paid_at(facts, totals)
-    else:
-        at = shipped_at(facts, totals)
+    at = awarded_at(facts, totals, program)
     steps = [] if at is None else [(available_at(at, program), retained)]
     if program.earning.award_on == "order.shipped" and program.earning.partial_shipments == "pro_rata":
         steps += [
@@ -265,6 +261,15 @@ def _steps(facts: Facts, totals: Totals, program: Program, retained: int) -> lis
             for shipped, value, whole in _shipped_values(facts, totals, program)
         ]
     return steps
+
+
+def awarded_at(facts: Facts, totals: Totals, program: Program) -> Millis | None:
+    """Return when the fact was that the program awards points on, or None while it is not known."""
+    if program.earning.award_on == "order.placed":
+        return placed_at(facts) or totals.version
+    if program.earning.award_on == "payment.completed":
+        return paid_at(facts, totals)
+    return shipped_at(facts, totals)
 
 
 def _shipped_values(facts: Facts, totals: Totals, program: Program) -> Iterator[tuple[Millis, int, int]]:

@@ -39,7 +39,7 @@ def find_member(work: WorkingSet, source: Source, owner: str, customer: Customer
             _link(work, key, known)
     if known is None and not rules.auto_enrol:
         return Reason.NOT_ENROLLED
-    member = _enrol(work, key, customer) if known is None else known
+    member = _enrol(work, key, customer, source.program) if known is None else known
     if rules.match_email and customer.email and _by_address(work, source.env, customer.email) is None:
         # Every address that a customer ever had leads to the member. The row also keeps two doors from enrolling one
         # address twice at the same moment.
@@ -70,13 +70,14 @@ def _link(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
     work.source_ids.setdefault((env, member), []).append(f"{owner}:{customer}")
 
 
-def _enrol(work: WorkingSet, key: tuple[int, str, str], customer: Customer) -> int:
+def _enrol(work: WorkingSet, key: tuple[int, str, str], customer: Customer, program: str) -> int:
     env = key[0]
     member = Member(env, work.new_id(), "active", work.now, work.now)
     work.members.put((env, member.id), member)
     _link(work, key, member.id)
     person = Person(env, member.id, customer.email, customer.name, 0)
     work.people.put((env, member.id), person)
+    work.joined.append((env, member.id, program))
     tell_member(work, MessageType.MEMBER_CREATED, member, person)
     return member.id
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapter.book.counting import count_posted
 from adapter.book.lots import expire
 from adapter.book.news import tell_balance, tell_expired, tell_redemption, tell_transaction
 from adapter.book.settle import Settlement, settle
@@ -69,6 +70,14 @@ def _transactions_of(work: WorkingSet, order: Order) -> dict[int, Transaction]:
     return {} if known is None else {known.id: known}
 
 
+def _count(work: WorkingSet, change: Change) -> None:
+    """Have the member's tier follow what was posted or clawed back."""
+    env, member, definition = change.balance.key
+    count_posted(work, change)
+    change.earned = change.balance.earned
+    work.stir(env, member, work.catalog.definitions[env, definition].program, change.cause)
+
+
 def expire_lots(work: WorkingSet, change: Change, lots: list[Lot]) -> None:
     """Let lots run out whose time is over."""
     for lot in lots:
@@ -93,6 +102,8 @@ def tell_redemptions(work: WorkingSet) -> None:
 
 def finish(work: WorkingSet, change: Change) -> None:
     """Close a change: mark its balance, and tell subscribers of everything in it."""
+    if change.balance.earned != change.earned:
+        _count(work, change)
     if not change.transfers:
         return
     work.balances.mark(change.balance.key)

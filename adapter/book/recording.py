@@ -13,6 +13,7 @@ from adapter.book.linking import follow
 from adapter.book.orders import Target, customer_of, refund_elsewhere, target_of, totals_of
 from adapter.book.people import apply_customer, claimant_of, find_member, learn
 from adapter.book.posting import post_order
+from adapter.book.standing import keep_standing, leave_member, recount
 from adapter.book.state import Order, OrderState
 from adapter.book.transfers import Cause
 from adapter.book.valuing import describe, setting_of
@@ -161,6 +162,8 @@ def _settle_order(work: WorkingSet, order: Order, found: int | Reason, cause: Ca
     if order.member not in (None, found):
         _hand_over(work, order, cause)
     setting = setting_of(work, order, None if isinstance(found, int) else found)
+    if isinstance(found, int):
+        setting = keep_standing(work, order, found, setting)
     target = target_of(order.facts, setting, work.now)
     if isinstance(found, int):
         post_order(work, order, found, target, setting=setting, cause=cause)
@@ -170,6 +173,7 @@ def _settle_order(work: WorkingSet, order: Order, found: int | Reason, cause: Ca
         if order.email:
             work.guests.setdefault((order.env, order.email), []).append(order.key)
     describe(order, target, setting)
+    recount(work, order, target, setting, cause)
     if waited and not target.parked:
         work.unparked[order.key] = order.member
     work.orders.mark(order.key)
@@ -182,5 +186,6 @@ def _hand_over(work: WorkingSet, order: Order, cause: Cause) -> None:
     assert order.member is not None
     nothing = target_of(order.facts, setting, work.now)
     post_order(work, order, order.member, nothing, setting=setting, cause=cause)
+    leave_member(work, order, cause)
     order.credited = order.taken = 0
     order.lot = order.award_transaction = None

@@ -133,6 +133,7 @@ class Order:
     award_transaction: int | None = None
     placed_at: Millis | None = None
     parts: str | None = None  # JSON [[rule, points], …]; None: the only rule gave the whole award
+    standing: str | None = None  # JSON of membership.Kept: where its member stood when it was settled first
 
     @property
     def key(self) -> tuple[int, str, str]:

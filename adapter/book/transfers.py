@@ -44,6 +44,7 @@ class Change:
     cause: Cause
     now: Millis
     before: tuple[int, int, int, int] = (0, 0, 0, 0)
+    earned: int = 0  # the balance's, when the change began
     transfers: list[Transfer] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
     transaction: int | None = None  # the transaction that the message names
@@ -51,6 +52,7 @@ class Change:
 
     def __post_init__(self) -> None:
         self.before = _accounts(self.balance)
+        self.earned = self.balance.earned
 
     def deltas(self) -> dict[str, int]:
         """Return what changed, by account; accounts that ended as they began are left out."""

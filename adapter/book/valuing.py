@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from adapter.book.membership import read_kept
 from adapter.book.orders import Setting, Target, name_of, placed_at, totals_of
 from adapter.book.parts import dump_parts
 from adapter.book.state import Order, OrderState
@@ -25,7 +27,13 @@ def setting_of(work: WorkingSet, order: Order, known: Reason | None) -> Setting:
         at if totals else None,
     )
     live = work.catalog.environments[order.env].live
-    return Setting(order.source, version.program, definition.decimals, live, known)
+    return as_kept(Setting(order.source, version.program, definition.decimals, live, known), order.standing)
+
+
+def as_kept(setting: Setting, standing: str | None) -> Setting:
+    """Return what an order's target depends on with what the order keeps of its member's standing."""
+    kept = read_kept(standing)
+    return setting if kept is None else replace(setting, tier=kept.tier, first=kept.first, room=kept.room)
 
 
 def describe(order: Order, target: Target, setting: Setting) -> None:

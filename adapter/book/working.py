@@ -15,6 +15,7 @@ from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transact
 from adapter.book.transfers import Cause, Change
 
 if TYPE_CHECKING:
+    from adapter.book.membership import Bonus, MeasureKey, Membership, Standing, TierChange
     from adapter.book.voucher import Voucher
     from adapter.catalog import Catalog
     from adapter.clock import Millis
@@ -185,6 +186,21 @@ class WorkingSet:
         default_factory=dict
     )  # by redemption: the lots that its spent points came from; without a lot: they were owed
     told_redemptions: list[tuple[int, str]] = field(default_factory=list)  # what the change tells of them
+    memberships: Rows[tuple[int, int, str], Membership] = field(default_factory=Rows)
+    standings: Rows[tuple[int, int, str, str], Standing] = field(default_factory=Rows)
+    tier_changes: list[TierChange] = field(default_factory=list)
+    bonuses: dict[tuple[int, int, str, str], Bonus] = field(default_factory=dict)  # credited in this batch
+    measures: dict[tuple[int, int, int, str], dict[int, int]] = field(default_factory=dict)  # day → amount
+    added: dict[MeasureKey, int] = field(default_factory=dict)  # to the measures, by this batch
+    ordered: dict[tuple[int, int, str], tuple[str, str]] = field(
+        default_factory=dict
+    )  # an order of each member who was there before the program asked
+    joined: list[tuple[int, int, str]] = field(
+        default_factory=list
+    )  # new members, with the program they came by
+    stirred: dict[tuple[int, int, str], Cause] = field(
+        default_factory=dict
+    )  # members whose tiers have to be looked at once the command is decided, and why
     forgotten: set[tuple[int, int]] = field(default_factory=set)  # members whose person is erased
     unparked: dict[OrderKey, int | None] = field(
         default_factory=dict
@@ -233,6 +249,22 @@ class WorkingSet:
         for address in [key for key, whose in self.by_email.items() if (key[0], whose) == (env, member)]:
             del self.by_email[address]
         self.source_ids.pop((env, member), None)
+
+    def measure(self, env: int, member: int, definition: int, unit: str) -> dict[int, int]:
+        """Return one of a member's measures, by day."""
+        return self.measures.setdefault((env, member, definition, unit), {})
+
+    def add_measure(self, key: MeasureKey, amount: int) -> None:
+        """Add to a member's measure of one day."""
+        if amount:
+            days = self.measure(*key[:4])
+            days[key[4]] = days.get(key[4], 0) + amount
+            self.added[key] = self.added.get(key, 0) + amount
+
+    def stir(self, env: int, member: int, program: str, cause: Cause) -> None:
+        """Have a member's standing looked at after this command, where the program keeps one."""
+        if self.catalog.keeps_standing(env, program):
+            self.stirred[env, member, program] = cause
 
     def keep_lots(self, change: Change, lots: Iterable[Lot]) -> None:
         """Mark the lots that a change touched; the balance's next due instant never comes after any of theirs."""

@@ -20,6 +20,7 @@ from adapter.book import facts as order_facts
 from adapter.book.orders import Setting, target_of, totals_of
 from adapter.book.state import GENESIS, MEMBER_ACCOUNTS, Account, Lot, OrderState
 from adapter.book.transfers import chain_hash
+from adapter.book.valuing import as_kept
 from adapter.program.reasons import Reason
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
@@ -284,7 +285,8 @@ def _worth(row: Any, catalog: Catalog) -> int:
     version = catalog.version_at(row.env, row.program, row.placed_at)
     decimals = catalog.definitions[row.env, row.definition].decimals
     known = None if row.member is not None else Reason.UNKNOWN_MEMBER
-    setting = Setting(row.source, version.program, decimals, catalog.environments[row.env].live, known)
+    live = catalog.environments[row.env].live
+    setting = as_kept(Setting(row.source, version.program, decimals, live, known), row.standing)
     return target_of(facts, setting, row.updated_at).retained
 
 

@@ -13,9 +13,11 @@ from adapter import ids
 from adapter.book.elapsing import elapse
 from adapter.book.recording import record_event
 from adapter.book.settle import NeedsLots
+from adapter.book.standing import review, stand, time_owed
+from adapter.book.transfers import Cause
 from adapter.book.vouching import lapse_voucher
 from adapter.book.working import BalanceKey, StoredEvent, WorkingSet
-from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, Outcome, RecordEvent
+from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, Outcome, RecordEvent, Review
 from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
 from adapter.engine.journal import entry_of
@@ -65,11 +67,16 @@ class Batcher:
         """Load and decide; once more with more lots when a clawback or a debit asks for them."""
         assert self.catalog is not None
         needs: set[BalanceKey] = set()
+        owed: Sequence[Command] = ()
         while True:
             answers.forget_new()
             decided = _Decided(WorkingSet(self.catalog, now, lambda: ids.new_id(now)), answers)
-            load(connection, decided.work, commands, needs)
-            missing = decided.decide(commands)
+            load(connection, decided.work, [*owed, *commands], needs)
+            first = time_owed(decided.work)
+            if first and not owed:
+                owed = first
+                continue
+            missing = decided.decide([*owed, *commands])
             if missing <= needs:
                 return decided
             needs |= missing
@@ -98,16 +105,23 @@ class _Decided:
         if isinstance(command, RecordEvent):
             number = self.work.new_id() if command.event_id is None else command.event_id
             self.recorded.append((command, record_event(self.work, command, number)))
+            stand(self.work, number)
         elif isinstance(command, Elapse):
             elapse(self.work, command)
+            stand(self.work, None)
         elif isinstance(command, LapseVoucher):
             lapse_voucher(self.work, command)
+        elif isinstance(command, Review):
+            key = (command.env, command.member, command.program)
+            review(self.work, key, Cause("time.elapsed", self.work.now))
+            stand(self.work, None)
         else:
             self.answered.append((command, self.answers.find(command) or self._carry_out(command)))
 
     def _carry_out(self, command: ApiCommand) -> Outcome:
         number = self.work.new_id()
         outcome = carry_out(self.work, command, number)
+        stand(self.work, number)
         if outcome.error is None:
             self.recorded.append(entry_of(command, outcome, number))
             self.answers.keep(command, outcome)

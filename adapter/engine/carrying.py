@@ -23,6 +23,7 @@ from adapter.commands import (
     MoveRedemption,
     MoveVoucher,
     RecordEvent,
+    Review,
 )
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ def touched_by(commands: Iterable[Command]) -> Touched:
         elif isinstance(command, LapseVoucher):
             touched.members.add((command.env, command.member))
             touched.vouchers.add((command.env, command.voucher))
+        elif isinstance(command, Review):
+            touched.members.add((command.env, command.member))
         else:
             WAYS[type(command)].touch(command, touched)
     return touched

@@ -18,6 +18,7 @@ from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
 from adapter.engine.redeemed import find_linked, load_owners, load_redemptions
+from adapter.engine.standings import load_standing
 from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
 from adapter.store.coming import first_after
@@ -54,6 +55,7 @@ def load(
     find_linked(connection, work, events, touched)
     _load_people(connection, work, events, touched.members)
     _load_balances(connection, work, touched)
+    load_standing(connection, work, events)
     _load_lots(connection, work, touched, needs)
     _load_transactions(connection, work)
     load_redemptions(connection, work, touched)

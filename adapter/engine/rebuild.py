@@ -18,14 +18,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, func, insert, select
 
 from adapter.book.voucher import Voucher
 from adapter.catalog import Catalog, Source
 from adapter.commands import Command, RecordEvent
 from adapter.engine.batch import Batcher
 from adapter.engine.journal import API, Counterparts, command_of
-from adapter.engine.sweep import due_balances
+from adapter.engine.reviewing import late_birthdays, late_members, stale_members, tiers_by_name
+from adapter.engine.sweep import due_balances, due_members
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
 from adapter.store.database import in_unit_of_work, open_database
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from adapter.clock import Millis
 
 CHUNK = 200
+NOBODY = ("erased member",)
 Read = Callable[[Source, RawEvent], RecordEvent]
 """Reads a stored webhook again, as the receiver read it the first time."""
 
@@ -52,6 +54,7 @@ def rebuild(engine: Engine, read: Read, progress: Callable[[int], None] = lambda
     ):
         until = max(_last_posted(connection), replay(connection, scratch, read, progress))
         _elapse(scratch, until)
+        _take_in(scratch, list(stale_members(scratch, until)), until)
         with scratch.connect() as other:
             return list(_differences(connection, other, until))
 
@@ -147,8 +150,23 @@ def _take_in(scratch: Engine, commands: list[Command], now: Millis) -> None:
 
 
 def _elapse(scratch: Engine, until: Millis) -> None:
+    """Let time pass as a sweep that is never late: a tier's deadline sees the points of its own instant."""
+    while (at := _next_review(scratch)) is not None and at <= until:
+        _sweep(scratch, at)
+        while reviews := due_members(scratch, at, CHUNK):
+            _take_in(scratch, list(reviews), at)
+    _sweep(scratch, until)
+
+
+def _sweep(scratch: Engine, until: Millis) -> None:
     while commands := due_balances(scratch, until, CHUNK):
         _take_in(scratch, list(commands), until)
+
+
+def _next_review(scratch: Engine) -> Millis | None:
+    with scratch.connect() as connection:
+        first: Millis | None = connection.execute(select(func.min(t.memberships.c.next_due_at))).scalar_one()
+    return first
 
 
 # --- comparing ----------------------------------------------------------------------------------------------------------
@@ -156,9 +174,12 @@ def _elapse(scratch: Engine, until: Millis) -> None:
 
 def _differences(connection: Connection, scratch: Connection, until: Millis) -> Iterator[str]:
     unswept = _unswept(connection, until)
+    late = _named(connection, late_members(connection, until))
+    born = _named(connection, late_birthdays(connection, until))
     for kind, there, made in (
-        ("balance", _balances(connection, until), _balances(scratch, until)),
+        ("balance", _balances(connection, until, born), _balances(scratch, until, born)),
         ("order", _orders(connection, unswept), _orders(scratch, unswept)),
+        ("tier", _tiers(connection, late), _tiers(scratch, late)),
         ("advice", _advices(connection), _advices(scratch)),
         ("voucher", _vouchers(connection, until), _vouchers(scratch, until)),
     ):
@@ -186,11 +207,26 @@ def _unswept(connection: Connection, until: Millis) -> set[tuple[Any, ...]]:
     return {tuple(row) for row in connection.execute(query)}
 
 
-def _balances(connection: Connection, until: Millis) -> dict[tuple[Any, ...], Any]:
+def _named(connection: Connection, members: set[tuple[int, int]]) -> set[tuple[str, ...]]:
+    """Return what their shops call these members."""
+    called = _people(connection) if members else {}
+    return {called.get(whose, NOBODY) for whose in members}
+
+
+def _tiers(connection: Connection, late: set[tuple[str, ...]]) -> dict[tuple[Any, ...], Any]:
+    return tiers_by_name(connection, _people(connection), late)
+
+
+def _balances(
+    connection: Connection, until: Millis, born: set[tuple[str, ...]]
+) -> dict[tuple[Any, ...], Any]:
     """Return what members have as of `until`: the sweep of the one book was later than that of the other."""
     called = _people(connection)
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(select(t.balances)).all():
+        whose = called.get((row.env, row.member), NOBODY)
+        if whose in born:
+            continue
         balance: Any = row
         if row.next_due_at is not None and row.next_due_at <= until:
             balance, _ = balance_now(connection, row.env, row.member, row.definition, until)
@@ -198,18 +234,12 @@ def _balances(connection: Connection, until: Millis) -> dict[tuple[Any, ...], An
             name: getattr(balance, name) for name in ("pending", "available", "reserved", "owed", "earned")
         }
         if any(amounts.values()):
-            key = (
-                "environment",
-                row.env,
-                called.get((row.env, row.member), ("erased member",)),
-                row.definition,
-            )
-            found[key].append(amounts)
+            found["environment", row.env, whose, row.definition].append(amounts)
     return {key: sorted(values, key=str) for key, values in found.items()}
 
 
 def _orders(connection: Connection, unswept: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], Any]:
-    columns = ("state", "reason", "award", "retained", "basis", "parts")
+    columns = ("state", "reason", "award", "retained", "basis", "parts", "standing")
     return {
         ("environment", row.env, row.source, row.ref): {
             name: getattr(row, name)
@@ -224,7 +254,7 @@ def _advices(connection: Connection) -> dict[tuple[Any, ...], Any]:
     called = _people(connection)
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(select(t.advices)):
-        whose = called.get((row.env, row.member), ("erased member",))
+        whose = called.get((row.env, row.member), NOBODY)
         found["environment", row.env, whose].append((row.number, row.advice, row.reason, row.cleared_reason))
     return {key: sorted(rows, key=str) for key, rows in found.items()}
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from sqlalchemy import Engine, select
 
-from adapter.commands import Command, Elapse, LapseVoucher, Outcome
+from adapter.commands import Command, Elapse, LapseVoucher, Outcome, Review
 from adapter.errors import Unavailable
 from adapter.store import tables as t
 
@@ -47,10 +47,22 @@ def due_vouchers(engine: Engine, now: Millis, limit: int) -> list[LapseVoucher]:
         ]
 
 
+def due_members(engine: Engine, now: Millis, limit: int) -> list[Review]:
+    """Return commands for the members whose standing time has caught up with, the longest overdue first."""
+    m = t.memberships.c
+    query = (
+        select(m.env, m.member, m.program).where(m.next_due_at <= now).order_by(m.next_due_at).limit(limit)
+    )
+    with engine.connect() as connection:
+        return [
+            Review(env=row.env, member=row.member, program=row.program) for row in connection.execute(query)
+        ]
+
+
 def sweep(engine: Engine, offer: Offer, now: Millis, *, batch: int = 500) -> int:
-    """Let time take effect for everyone who is due; return for how many it did."""
+    """Let time take effect for everyone who is due, points before tiers; return for how many it did."""
     done = 0
-    for due in (due_balances, due_vouchers):
+    for due in (due_balances, due_members, due_vouchers):
         while commands := due(engine, now, batch):
             for future in [offer(command) for command in commands]:
                 future.result()

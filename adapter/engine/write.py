@@ -17,16 +17,18 @@ from adapter.book import facts as order_facts
 from adapter.book.working import Message, Rows, StoredEvent, WorkingSet
 from adapter.commands import RecordEvent
 from adapter.store import tables as t
-from adapter.store.database import bulk_insert, bulk_upsert, unanswered
+from adapter.store.database import bulk_add, bulk_insert, bulk_upsert, unanswered
 from adapter.store.rows import (
     ADVICE_COLUMNS,
     BALANCE_COLUMNS,
     DELIVERY_COLUMNS,
     LOT_COLUMNS,
     MEMBER_COLUMNS,
+    MEMBERSHIP_COLUMNS,
     ORDER_COLUMNS,
     PERSON_COLUMNS,
     REDEMPTION_COLUMNS,
+    STANDING_COLUMNS,
     TRANSACTION_COLUMNS,
     VOUCHER_COLUMNS,
 )
@@ -41,6 +43,7 @@ def write(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
         _write_events(connection, work, recorded)
         _write_orders(connection, work)
         _write_book(connection, work)
+        _write_standing(connection, work)
         _write_messages(connection, work)
 
 
@@ -195,6 +198,18 @@ def _write_book(connection: Connection, work: WorkingSet) -> None:
     bulk_insert(connection, t.transaction_metadata, work.labels, LABEL_COLUMNS)
     _add(connection, t.transfers, [one for change in work.changes for one in change.transfers])
     _add(connection, t.allocations, [one for change in work.changes for one in change.allocations])
+
+
+MEASURE_COLUMNS = ("env", "member", "definition", "unit", "day", "amount")
+
+
+def _write_standing(connection: Connection, work: WorkingSet) -> None:
+    _put(connection, t.memberships, work.memberships, MEMBERSHIP_COLUMNS)
+    _put(connection, t.standings, work.standings, STANDING_COLUMNS)
+    _add(connection, t.tier_changes, work.tier_changes)
+    _add(connection, t.bonuses, list(work.bonuses.values()))
+    added = [(*key, amount) for key, amount in sorted(work.added.items()) if amount]
+    bulk_add(connection, t.measures, added, MEASURE_COLUMNS, "amount")
 
 
 LABEL_COLUMNS = ("env", "name", "value", "transaction")

@@ -3,7 +3,8 @@
     a rule    (basis * rate + bonus + per_item * quantity) * multiplier * the tier's multiplier; nothing outside its
               dates and currencies or below its minimum; at most its cap
     award     what the rules give together, or what the best of them gives (of equals the first), rounded as the
-              program says; nothing below the program's minimum, at most its cap
+              program says; nothing below the program's minimum, at most its cap, and at most what the caps of a day,
+              week, month, year or lifetime leave for it
     parts     each rule's share of the award, in whole units: what rounding and the cap leave of it falls on the rules
               in their order, so the last ones are cut first
     retained  floor(sum of part * kept / basis over the rules), each with its own basis, so that refunds in any slices
@@ -54,7 +55,11 @@ class Occasion:
     placed_at: Millis
     timezone: str = "UTC"
     decimals: int = 0
-    tier: str | None = None  # the member's, when the order was placed
+    tier: str | None = None  # the member's, when the order was settled first
+    first: bool = False  # whether it is the member's first order
+    room: int | None = (
+        None  # what the caps of its windows leave for it, in smallest units; None: there are none
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ def award_of(totals: Totals, earning: Earning, occasion: Occasion) -> Award:
         return _nothing(shut.values(), basis)
     if earning.combine == "best":
         given = [max(given, key=itemgetter(2))]
-    return _rounded(given, basis, earning, occasion.decimals)
+    return _rounded(given, basis, earning, occasion)
 
 
 def _nothing(reasons: Iterable[Reason | None], basis: Basis) -> Award:
@@ -128,6 +133,8 @@ def _shut(rule: Rule, currency: str, occasion: Occasion) -> Reason | None:
         return Reason.NO_RULE_APPLIES
     if rule.currencies and currency not in rule.currencies:
         return Reason.NO_RULE_APPLIES
+    if rule.first_order and not occasion.first:
+        return Reason.NO_RULE_APPLIES
     if rule.rate_for(currency) or rule.bonus or rule.per_item:
         return None
     return Reason.NO_RATE_FOR_CURRENCY if rule.rates else Reason.NO_RULE
@@ -157,9 +164,12 @@ Gift = tuple["Rule", Basis, Fraction]
 """A rule, its own basis, and what it gives in smallest units, exactly."""
 
 
-def _rounded(given: list[Gift], basis: Basis, earning: Earning, decimals: int) -> Award:
+def _rounded(given: list[Gift], basis: Basis, earning: Earning, occasion: Occasion) -> Award:
     """Round the running sum of what the rules gave: its steps are the shares, its end is the award."""
-    most = AWARD_MAX if earning.cap is None else min(earning.cap * 10**decimals, AWARD_MAX)
+    most = AWARD_MAX if earning.cap is None else min(earning.cap * 10**occasion.decimals, AWARD_MAX)
+    full = occasion.room is not None and occasion.room < most
+    if occasion.room is not None:
+        most = min(most, occasion.room)
     sum_: Fraction | int = 0
     before, shares = 0, []
     for rule, own, amount in given:
@@ -168,9 +178,10 @@ def _rounded(given: list[Gift], basis: Basis, earning: Earning, decimals: int) -
         until = min(whole, most)
         shares.append(Share(rule.name, until - before, own))
         before = until
+    cut = Reason.WINDOW_CAPPED if full else Reason.CAPPED
     if not before:
-        return Award(0, Reason.CAPPED if whole else Reason.ROUNDS_TO_ZERO, basis)
-    return Award(before, Reason.CAPPED if whole > most else None, basis, tuple(shares))
+        return Award(0, cut if whole else Reason.ROUNDS_TO_ZERO, basis)
+    return Award(before, cut if whole > most else None, basis, tuple(shares))
 
 
 def _round(amount: Fraction, rounding: str) -> int:

@@ -13,19 +13,17 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from adapter.program.days import Window
 from adapter.program.ending import Expiry
 from adapter.program.moments import Moment, closing, opening
-from adapter.program.part import Part
+from adapter.program.part import Currency, Money, Name, Part, Rate
+from adapter.program.tiers import TierGroup, twice_in
 from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
     from adapter.clock import Millis
     from adapter.events import Line
 
-Rate = Annotated[Decimal, Field(ge=0, max_digits=18)]
-Money = Annotated[Decimal, Field(ge=0, max_digits=18)]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 AwardOn = Literal["order.placed", "payment.completed", "order.shipped"]
 State = Literal["draft", "published", "paused", "ended"]
 
@@ -77,6 +75,7 @@ class Rule(Part):
     per_item: Rate = Decimal(0)  # points for each unit of its lines
     multiplier: Rate = Decimal(1)
     tier_multipliers: dict[Name, Rate] = Field(default_factory=dict)  # by the member's tier; any other: 1
+    first_order: bool = False  # only for a member's first order
     only: Selection = Selection()  # its lines; nothing selected: all that count
     exclude: Selection = Selection()  # lines that it leaves out, besides those that never count
     currencies: tuple[Currency, ...] = ()  # only orders in one of these; none named: all
@@ -107,6 +106,13 @@ class Rule(Part):
         return self
 
 
+class Cap(Part):
+    """Most points that all orders of one member placed in a calendar window can earn together."""
+
+    window: Window
+    points: Annotated[int, Field(ge=0)]
+
+
 ONLY_RULE = "base"
 """What the rule of the short form is called."""
 
@@ -126,6 +132,7 @@ class Earning(Part):
     rounding: Literal["down", "half_up", "up"] = "down"  # of what the rules give together
     minimum: Money = Decimal(0)  # a basis below this earns nothing
     cap: Annotated[int, Field(ge=0)] | None = None  # most points that one order can earn
+    caps: tuple[Cap, ...] = ()  # most points that all orders of a window can earn together
     exclude: Exclusions = Exclusions()
     include_tax: bool = False
     include_shipping: bool = False
@@ -152,11 +159,27 @@ class Earning(Part):
             raise ValueError(
                 "write rate, rates, multiplier and tier_multipliers into a rule where there are rules"
             )
-        names = [rule.name for rule in self.rules]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = twice_in(rule.name for rule in self.rules)
         if twice:
-            raise ValueError(f"two rules are called {twice[0]!r}; an award names the rules that gave it")
+            raise ValueError(f"two rules are called {twice!r}; an award names the rules that gave it")
+        if twice_in(cap.window for cap in self.caps):
+            raise ValueError("caps: give one for each window")
         return self
+
+    @property
+    def tiers_named(self) -> set[str]:
+        """Return the tiers that multiply something."""
+        return {tier for rule in self.in_force for tier in rule.tier_multipliers}
+
+    @property
+    def asks_standing(self) -> bool:
+        """Return whether an award depends on more than its order: on the member's tier, or other orders."""
+        return self.asks_others or bool(self.tiers_named)
+
+    @property
+    def asks_others(self) -> bool:
+        """Return whether an award depends on the member's other orders."""
+        return bool(self.caps) or any(rule.first_order for rule in self.in_force)
 
 
 class Clawback(Part):
@@ -177,6 +200,13 @@ class TierLimits(Part):
 
     per_transaction: Money | None = None
     per_day: Money | None = None
+
+
+class Bonuses(Part):
+    """Points for what is no order, in whole units of the program's first balance definition."""
+
+    sign_up: Annotated[int, Field(ge=0, le=10**12)] = 0  # for becoming a member, once
+    birthday: Annotated[int, Field(ge=0, le=10**12)] = 0  # on the day, once a year
 
 
 class Redeeming(Part):
@@ -252,6 +282,8 @@ class Program(Part):
     expiry: Expiry = Expiry()
     clawback: Clawback = Clawback()
     members: Members = Members()
+    tier_groups: Annotated[tuple[TierGroup, ...], Field(max_length=20)] = ()
+    bonuses: Bonuses = Bonuses()
     redeeming: Redeeming = Redeeming()
     rewards: tuple[Reward, ...] = ()
     point_value: Money | None = (
@@ -318,4 +350,21 @@ class Program(Part):
                     raise ValueError(f"{place}.credits: it costs points of that very balance")
                 if reward.value != round(reward.value or Decimal(0), decimals[reward.credits]):
                     raise ValueError(f"{place}.value: that balance has {decimals[reward.credits]} decimals")
+        return self
+
+    @cached_property
+    def has_standing(self) -> bool:
+        """Return whether anything of it depends on where a member stands: only then is that kept at all."""
+        return bool(
+            self.tier_groups or self.bonuses.sign_up or self.bonuses.birthday or self.earning.asks_others
+        )
+
+    @model_validator(mode="after")
+    def _names_its_tiers(self) -> Self:
+        if twice_in(group.name for group in self.tier_groups):
+            raise ValueError("tier_groups: two have the same name")
+        known = {tier.name for group in self.tier_groups[:1] for tier in group.tiers}
+        strange = sorted(self.earning.tiers_named - known) if self.tier_groups else []
+        if strange:
+            raise ValueError(f"tier_multipliers: {strange[0]!r} is no tier of the first tier group")
         return self

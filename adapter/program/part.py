@@ -1,8 +1,16 @@
-"""What every part of a program is: frozen, and strict about unknown keys."""
+"""What the parts of a program are made of: frozen, strict about unknown keys, and without any float."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from decimal import Decimal
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Rate = Annotated[Decimal, Field(ge=0, max_digits=18)]
+Money = Annotated[Decimal, Field(ge=0, max_digits=18)]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 
 
 class Part(BaseModel):

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     ROUNDS_TO_ZERO = "rounds_to_zero"
     FULLY_REFUNDED = "fully_refunded"
     CAPPED = "capped"
+    WINDOW_CAPPED = "window_capped"
     REFUND_CURRENCY = "refund_currency"
 
 
@@ -47,5 +48,6 @@ SENTENCES: dict[str, str] = {
     Reason.ROUNDS_TO_ZERO: "What counts of the order is worth less than one point.",
     Reason.FULLY_REFUNDED: "Everything that counted was refunded.",
     Reason.CAPPED: "The order earned more than the cap for one order and was cut to it.",
+    Reason.WINDOW_CAPPED: "The member's orders had earned all, or nearly all, that the program gives in such a time.",
     Reason.REFUND_CURRENCY: "A refund is in another currency than its order and is set aside for a person to look at.",
 }

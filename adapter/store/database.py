@@ -260,7 +260,14 @@ def lock_of(connection: Connection, *aliases: str) -> str:
 
 def bulk_insert(connection: Connection, table: Table, rows: Sequence[Row], columns: Sequence[str]) -> None:
     """Insert rows in one statement: each a mapping with all of `columns`, or a tuple in their order."""
-    _bulk(connection, table, rows, tuple(columns), ())
+    _bulk(connection, table, rows, tuple(columns), "")
+
+
+def bulk_add(
+    connection: Connection, table: Table, rows: Sequence[Row], columns: Sequence[str], amount: str
+) -> None:
+    """Insert rows in one statement; where the primary key exists already, add to the column `amount` instead."""
+    _bulk(connection, table, rows, tuple(columns), _conflict(table, (amount,), plus=True))
 
 
 def bulk_upsert(
@@ -271,7 +278,7 @@ def bulk_upsert(
     update: Sequence[str],
 ) -> None:
     """Insert rows in one statement; where the primary key exists already, set the `update` columns instead."""
-    _bulk(connection, table, rows, tuple(columns), tuple(update))
+    _bulk(connection, table, rows, tuple(columns), _conflict(table, tuple(update)))
 
 
 def _bulk(
@@ -279,24 +286,25 @@ def _bulk(
     table: Table,
     rows: Sequence[Row],
     columns: tuple[str, ...],
-    update: tuple[str, ...],
+    conflict: str,
 ) -> None:
     if not rows:
         return
     values = [row if isinstance(row, tuple) else tuple([row[name] for name in columns]) for row in rows]
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(_sqlite_insert(table, columns, update), values)
+        connection.exec_driver_sql(_sqlite_insert(table, columns, conflict), values)
     else:
         packed = _packed(table, columns, zip(*values, strict=True))
-        connection.exec_driver_sql(_postgres_insert(table, columns, update), packed)
+        connection.exec_driver_sql(_postgres_insert(table, columns, conflict), packed)
 
 
-def _conflict(table: Table, update: tuple[str, ...]) -> str:
+@cache
+def _conflict(table: Table, update: tuple[str, ...], *, plus: bool = False) -> str:
     if not update:
         return ""
     key = ", ".join(column.name for column in table.primary_key)
     return f" ON CONFLICT ({key}) DO UPDATE SET " + ", ".join(
-        f"{_q(name)} = excluded.{_q(name)}" for name in update
+        f"{_q(name)} = {f'{table.name}.{_q(name)} + ' if plus else ''}excluded.{_q(name)}" for name in update
     )
 
 
@@ -305,17 +313,17 @@ def _q(name: str) -> str:
 
 
 @cache
-def _sqlite_insert(table: Table, columns: tuple[str, ...], update: tuple[str, ...]) -> str:
+def _sqlite_insert(table: Table, columns: tuple[str, ...], conflict: str) -> str:
     names = ", ".join(map(_q, columns))
     marks = ", ".join("?" * len(columns))
-    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){_conflict(table, update)}"  # noqa: S608 - names of ours
+    return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){conflict}"  # noqa: S608 - names of ours
 
 
 @cache
-def _postgres_insert(table: Table, columns: tuple[str, ...], update: tuple[str, ...]) -> str:
+def _postgres_insert(table: Table, columns: tuple[str, ...], conflict: str) -> str:
     names = ", ".join(map(_q, columns))
     arrays = _arrays(table, columns)
-    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){_conflict(table, update)}"  # noqa: S608 - names
+    return f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){conflict}"  # noqa: S608 - names
 
 
 def _arrays(table: Table, columns: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from adapter.book.membership import Membership, Standing
 from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transaction
 from adapter.book.voucher import Voucher
 from adapter.book.working import Member, Person
@@ -28,6 +29,8 @@ ORDER_COLUMNS = _fields_of(Order)
 TRANSACTION_COLUMNS = _fields_of(Transaction)
 REDEMPTION_COLUMNS = _fields_of(Redemption)
 MEMBER_COLUMNS = _fields_of(Member)
+MEMBERSHIP_COLUMNS = _fields_of(Membership)
+STANDING_COLUMNS = _fields_of(Standing)
 PERSON_COLUMNS = _fields_of(Person)
 ADVICE_COLUMNS = _fields_of(Advice)
 VOUCHER_COLUMNS = _fields_of(Voucher)

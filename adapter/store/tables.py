@@ -197,6 +197,7 @@ orders = Table(
     Column("currency", Text),
     Column("award", BigInteger, nullable=False),  # rules(basis)
     Column("parts", Text),  # JSON [[rule, points], …]: which rules gave it; null: the only one
+    Column("standing", Text),  # JSON of book.membership.Kept; null: the program asks for none
     Column("retained", BigInteger, nullable=False),  # what is left of it after refunds
     Column("credited", BigInteger, nullable=False),  # issued to the member so far
     Column("taken", BigInteger, nullable=False),  # clawed back, owed or waived so far
@@ -566,6 +567,93 @@ vouchers = Table(
         postgresql_where=text("state = 'active' AND expires_at IS NOT NULL"),
     ),
     CheckConstraint("state IN ('active', 'redeemed', 'revoked', 'expired')", name="vouchers_state"),
+)
+
+# --- where members stand ------------------------------------------------------------------------------------------------
+
+memberships = Table(
+    "memberships",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("joined_at", BigInteger, nullable=False),
+    Column("version", Integer, nullable=False),  # of the program by which it was reviewed last
+    Column("first_source", Text),  # the member's first order
+    Column("first_ref", Text),
+    Column("birthday_at", BigInteger),  # when the next birthday begins
+    Column("next_due_at", BigInteger),  # nothing changes by time alone before this; null: nothing at all
+    PrimaryKeyConstraint("env", "member", "program"),
+    Index(
+        "ix_memberships_due",
+        "next_due_at",
+        sqlite_where=text("next_due_at IS NOT NULL"),
+        postgresql_where=text("next_due_at IS NOT NULL"),
+    ),
+    sqlite_with_rowid=False,
+)
+
+standings = Table(
+    "standings",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("tier_group", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("reviewed_at", BigInteger, nullable=False),  # all deadlines up to here have been met
+    Column("assigned_until", BigInteger),  # until then no rule moves it
+    Column("changes", Integer, nullable=False),  # lines of its history
+    PrimaryKeyConstraint("env", "member", "program", "tier_group"),
+    sqlite_with_rowid=False,
+)
+
+tier_changes = Table(
+    "tier_changes",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("tier_group", Text, nullable=False),
+    Column("n", Integer, nullable=False),  # 1, 2, 3, … of its standing
+    Column("from_tier", Text),  # null: the tier on which the member began
+    Column("to_tier", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("kind", Text, nullable=False),  # of the cause
+    Column("event", BigInteger),
+    Column("reason", Text),
+    Column("measure", BigInteger, nullable=False),  # in smallest units, money in millionths
+    PrimaryKeyConstraint("env", "member", "id"),
+    UniqueConstraint("env", "member", "program", "tier_group", "n"),
+    sqlite_with_rowid=False,
+)
+
+measures = Table(
+    "measures",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("unit", Text, nullable=False),  # points, a currency, or awards/month and the like
+    Column("day", Integer, nullable=False),  # its date as a number; 0: all days together
+    Column("amount", BigInteger, nullable=False),  # in smallest units, money in millionths
+    PrimaryKeyConstraint("env", "member", "day", "definition", "unit"),
+    sqlite_with_rowid=False,
+)
+
+bonuses = Table(
+    "bonuses",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("occasion", Text, nullable=False),  # sign_up, or birthday:2026
+    Column("transaction", BigInteger, nullable=False),
+    Column("credited_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "member", "program", "occasion"),
+    sqlite_with_rowid=False,
 )
 
 # --- what goes out --------------------------------------------------------------------------------------------------------

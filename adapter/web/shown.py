@@ -237,6 +237,8 @@ class ProgramShown(Shown):
     expiry: dict[str, Any]
     clawback: dict[str, Any]
     members: dict[str, Any]
+    tier_groups: list[dict[str, Any]]
+    bonuses: dict[str, Any]
     redeeming: dict[str, Any]
     rewards: list[dict[str, Any]]
     point_value: str | None
