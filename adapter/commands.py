@@ -105,6 +105,15 @@ class EndTransaction(Asked, frozen=True, kw_only=True, tag="end_transaction", gc
     reason: str | None = None
 
 
+class ClearFlag(Asked, frozen=True, kw_only=True, tag="clear_flag", gc=False):
+    """Note that a person looked at a flagged redemption, and what was found."""
+
+    redemption: int
+    member: int
+    definition: int
+    note: str
+
+
 class Advise(Asked, frozen=True, kw_only=True, tag="advise", gc=False):
     """Give or clear the fraud advice of a member: the one before it is over then. `advice` None clears.
 
@@ -123,6 +132,9 @@ class BeginRedemption(Asked, frozen=True, kw_only=True, tag="begin_redemption", 
     Exactly one of `reward`, `points` (the definition's smallest units) and `value` (the smallest units of the program's
     currency of redeeming) is set; what it costs and is worth is the program's to say. The caller draws `id` and `code`,
     so that the stored command makes the same redemption again. `order` is (source, the shop's id).
+
+    Until `locks_until` a discount that waits keeps all other redemptions of the balance back. `last_known` is what was
+    available when a till that could not ask last read the balance: it has granted this already, at `occurred_at`.
     """
 
     id: int
@@ -137,6 +149,9 @@ class BeginRedemption(Asked, frozen=True, kw_only=True, tag="begin_redemption", 
     shipping: dict[str, str] | None = None
     reason: str | None = None
     metadata: dict[str, str] = {}
+    locks_until: Millis | None = None
+    last_known: int | None = None
+    occurred_at: Millis | None = None
 
 
 class MoveRedemption(Asked, frozen=True, kw_only=True, tag="move_redemption", gc=False):
@@ -194,6 +209,7 @@ ApiCommand = (
     | Advise
     | BeginRedemption
     | MoveRedemption
+    | ClearFlag
     | AttributeVoucher
     | MoveVoucher
 )

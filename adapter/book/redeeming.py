@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from adapter.book.crediting import grant, take_grant_back
+from adapter.book.degraded import grant as grant_offline
+from adapter.book.degraded import over_last_known
 from adapter.book.elapsing import let_time_pass, plan_next
+from adapter.book.limiting import Wish
+from adapter.book.limiting import refusal as limit_refusal
 from adapter.book.linking import follow_order, know_links
 from adapter.book.lots import take
 from adapter.book.posting import finish, tell_redemptions
@@ -52,32 +56,29 @@ FORCED = (RedemptionState.APPLIED, RedemptionState.FULFILLED)
 def begin_redemption(work: WorkingSet, command: BeginRedemption, event: int) -> Outcome:
     """Spend or hold points for something. Raises `NeedsLots` where it must see lots that are not loaded."""
     key = (command.env, command.member, command.definition)
-    refusal = member_refusal(work, command.env, command.member) or program_refusal(
-        work, command.env, command.definition, spends=True
-    )
+    granted = command.last_known is not None
+    refusal = member_refusal(work, command.env, command.member)
+    if refusal is None and not granted:
+        refusal = program_refusal(work, command.env, command.definition, spends=True)
     if refusal is not None:
         return refusal
     program = work.program_of(command.env, command.definition)
     offer = _offer(work, program, command)
     if isinstance(offer, Outcome):
         return offer
-    cause = Cause("redemption.created", command.received_at, event)
+    cause = Cause("redemption.created", command.occurred_at or command.received_at, event)
     change = work.change(key, cause)
     let_time_pass(work, change)
-    if change.balance.available < offer.cost:
+    refusal = _cost_refusal(work, change, command, offer.cost)
+    if refusal is not None:
         _close(work, change)
-        return insufficient(change.balance, offer.cost)
-    parts = take(work.next_lots(key), offer.cost)
-    if sum(amount for _, amount in parts) < offer.cost:
-        raise NeedsLots(key)
+        return refusal
     redemption = _new(work, command, program, offer)
     work.told_redemptions.append((redemption.id, "created"))
-    if offer.kind == "discount":
-        hold(work, change, redemption, parts)
+    if granted:
+        grant_offline(work, change, redemption)
     else:
-        applied = offer.kind == "credit"
-        state = RedemptionState.APPLIED if applied else RedemptionState.FULFILLMENT_PENDING
-        spend(work, change, redemption, parts, state)
+        _pay(work, change, redemption)
     _close(work, change)
     if redemption.credited is not None:
         grant(work, redemption, cause)
@@ -85,6 +86,33 @@ def begin_redemption(work: WorkingSet, command: BeginRedemption, event: int) -> 
     if command.order is not None:
         follow_order(work, redemption, cause)
     return told(redemption, event)
+
+
+def _cost_refusal(work: WorkingSet, change: Change, command: BeginRedemption, cost: int) -> Outcome | None:
+    """Return why so many points cannot be redeemed now, None where they can."""
+    if command.last_known is not None:
+        return over_last_known(cost, command.last_known)
+    named = {"reward": command.reward, "points": command.points, "value": command.value}
+    field = next(name for name, given in named.items() if given is not None)
+    program = work.program_of(command.env, command.definition)
+    barred = limit_refusal(work, Wish(change.balance.key, cost, field), program)
+    if barred is not None or change.balance.available >= cost:
+        return barred
+    return insufficient(change.balance, cost)
+
+
+def _pay(work: WorkingSet, change: Change, redemption: Redemption) -> None:
+    """Hold the points of a discount, spend those of anything else."""
+    key = change.balance.key
+    parts = take(work.next_lots(key), redemption.cost)
+    if sum(amount for _, amount in parts) < redemption.cost:
+        raise NeedsLots(key)
+    if redemption.kind == "discount":
+        hold(work, change, redemption, parts)
+    else:
+        applied = redemption.kind == "credit"
+        state = RedemptionState.APPLIED if applied else RedemptionState.FULFILLMENT_PENDING
+        spend(work, change, redemption, parts, state)
 
 
 def move_redemption(work: WorkingSet, command: MoveRedemption, event: int) -> Outcome:
@@ -201,6 +229,7 @@ def _new(work: WorkingSet, command: BeginRedemption, program: Program, offer: Of
         reason=command.reason,
         metadata=_json(command.metadata),
         expires_at=work.now + program.redeeming.hold_minutes * MINUTE_MS if discount else None,
+        locks_until=command.locks_until if discount else None,
     )
 
 

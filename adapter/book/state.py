@@ -250,6 +250,9 @@ class Redemption:
     released_at: Millis | None = None
     expired_at: Millis | None = None
     reversed_at: Millis | None = None
+    locks_until: Millis | None = None  # while it is pending, no other redemption of its balance before then
+    flag_cleared_at: Millis | None = None  # when a person had looked at it
+    flag_note: str | None = None  # what the person found
 
     @property
     def balance_key(self) -> tuple[int, int, int]:

@@ -179,6 +179,12 @@ class WorkingSet:
     codes: dict[tuple[int, str], int] = field(default_factory=dict)  # those of vouchers, by (env, code)
     newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
     redemptions: Rows[int, Redemption] = field(default_factory=Rows)
+    locking: list[Redemption] = field(
+        default_factory=list
+    )  # those stored that lock the balances to redeem from
+    redeemed_today: dict[BalanceKey, int] = field(
+        default_factory=dict
+    )  # by those that are not in `redemptions`
     linked: dict[Link, dict[int, None]] = field(
         default_factory=dict
     )  # redemptions, by what links them to orders

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.advising import advise
+from adapter.book.degraded import clear_flag
 from adapter.book.redeeming import begin_redemption, move_redemption
 from adapter.book.transacting import begin_transaction, end_transaction
 from adapter.book.vouching import attribute_voucher, move_voucher
@@ -17,6 +18,7 @@ from adapter.commands import (
     AttributeVoucher,
     BeginRedemption,
     BeginTransaction,
+    ClearFlag,
     Elapse,
     EndTransaction,
     LapseVoucher,
@@ -44,6 +46,9 @@ class Touched:
     balances: set[BalanceKey] = field(default_factory=set)  # time passes for these first
     spent: set[BalanceKey] = field(default_factory=set)  # those of which points are taken: their next lots
     transactions: set[tuple[int, int]] = field(default_factory=set)  # (env, transaction), with their lots
+    redeems: set[BalanceKey] = field(
+        default_factory=set
+    )  # those to redeem from: their limits, locks and advice
     vouchers: set[tuple[int, int]] = field(default_factory=set)  # (env, voucher)
     occasions: set[Occasion] = field(default_factory=set)  # whose vouchers are asked for
     codes: set[tuple[int, str]] = field(default_factory=set)  # (env, code), which a voucher may have
@@ -117,11 +122,13 @@ def _touch_redemption(command: BeginRedemption, touched: Touched) -> None:
     touched.members.add(key[:2])
     touched.balances.add(key)
     touched.spent.add(key)
+    touched.redeems.add(key)
+    touched.advised.add(key[:2])
     if command.order is not None:
         touched.orders.add((command.env, *command.order))
 
 
-def _touch_move(command: MoveRedemption, touched: Touched) -> None:
+def _touch_move(command: MoveRedemption | ClearFlag, touched: Touched) -> None:
     touched.members.add((command.env, command.member))
     touched.balances.add((command.env, command.member, command.definition))
     touched.redemptions.add((command.env, command.redemption))
@@ -151,6 +158,9 @@ WAYS: dict[type[ApiCommand], Way] = {
     EndTransaction: Way(
         "transaction", end_transaction, _touch_end, lambda command: f"end:{command.transaction}"
     ),
+    ClearFlag: Way(
+        "redemption", clear_flag, _touch_move, lambda command: f"redemption:{command.redemption}:cleared"
+    ),
     AttributeVoucher: Way(
         "voucher", attribute_voucher, _touch_attribute, lambda command: f"voucher:{command.id}"
     ),
@@ -159,7 +169,11 @@ WAYS: dict[type[ApiCommand], Way] = {
     ),
     Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),
     BeginRedemption: Way(
-        "redemption", begin_redemption, _touch_redemption, lambda command: f"redemption:{command.id}"
+        "redemption",
+        begin_redemption,
+        _touch_redemption,
+        lambda command: f"redemption:{command.id}",
+        occurred_at=lambda command: command.occurred_at or command.received_at,
     ),
     MoveRedemption: Way(
         "redemption",

@@ -17,6 +17,7 @@ from adapter.book.state import Advice, Balance, Lot, Order, Transaction
 from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
+from adapter.engine.limits import load_limits
 from adapter.engine.redeemed import find_linked, load_owners, load_redemptions
 from adapter.engine.standings import load_standing
 from adapter.engine.vouchers import load_vouchers
@@ -61,6 +62,7 @@ def load(
     load_redemptions(connection, work, touched)
     _load_pending(connection, work, touched)
     _load_advices(connection, work, touched.advised)
+    load_limits(connection, work, touched)
     load_vouchers(connection, work, touched)
     load_owners(connection, work)
 

@@ -495,9 +495,28 @@ redemptions = Table(
     Column("released_at", BigInteger),
     Column("expired_at", BigInteger),
     Column("reversed_at", BigInteger),
+    Column("locks_until", BigInteger),  # while it is pending, no other redemption of its balance before then
+    Column("flag_cleared_at", BigInteger),
+    Column("flag_note", Text),
     PrimaryKeyConstraint("env", "id"),
     UniqueConstraint("env", "code"),
     Index("ix_redemptions_member", "env", "member", "definition", "id"),
+    Index("ix_redemptions_day", "env", "member", "definition", "created_at"),
+    Index(
+        "ix_redemptions_lock",
+        "env",
+        "member",
+        "definition",
+        sqlite_where=text("state = 'pending' AND locks_until IS NOT NULL"),
+        postgresql_where=text("state = 'pending' AND locks_until IS NOT NULL"),
+    ),
+    Index(
+        "ix_redemptions_flagged",
+        "env",
+        "id",
+        sqlite_where=text("flagged IS NOT NULL AND flag_cleared_at IS NULL"),
+        postgresql_where=text("flagged IS NOT NULL AND flag_cleared_at IS NULL"),
+    ),
     Index(
         "ix_redemptions_order",
         "env",

@@ -1,0 +1,32 @@
+"""Load what bounds the redemptions of a batch: what was redeemed today, and what locks their balances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.book.limiting import counted
+from adapter.program.redeeming import counts_by_day, day_began
+from adapter.store.limits import locking, redeemed_since
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from adapter.book.working import BalanceKey, WorkingSet
+    from adapter.clock import Millis
+    from adapter.engine.carrying import Touched
+
+
+def load_limits(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+    """Fill the working set, once the redemptions that commands name are in it; no query where nothing is redeemed."""
+    work.locking += locking(connection, touched.redeems, work.now)
+    days = {key: began for key in touched.redeems if (began := _day_began(work, key)) is not None}
+    for key, amount in redeemed_since(connection, days, work.now).items():
+        known = (one for one in work.redemptions.values() if one.balance_key == key)
+        work.redeemed_today[key] = amount - sum(counted(one, days[key], work.now) for one in known)
+
+
+def _day_began(work: WorkingSet, key: BalanceKey) -> Millis | None:
+    """Return when the day of a balance's program began, None where nothing depends on it."""
+    program = work.program_of(key[0], key[2])
+    rules = program.redeeming
+    return day_began(work.now, rules, program.timezone) if counts_by_day(rules) else None

@@ -1,0 +1,48 @@
+"""What was redeemed of balances since an instant, and which redemptions lock them: each one look along an index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.book.limiting import COUNTED
+from adapter.book.state import Redemption, RedemptionState
+from adapter.store import tables as t
+from adapter.store.database import listed_keys, select_by_keys
+from adapter.store.rows import REDEMPTION_COLUMNS
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from sqlalchemy import Connection
+
+    from adapter.clock import Millis
+
+BalanceKey = tuple[int, int, int]
+_KEY = ("env", "member", "definition")
+_SETTLED = ", ".join(f"'{state}'" for state in COUNTED if state != RedemptionState.PENDING)
+
+
+def redeemed_since(
+    connection: Connection, begun: Mapping[BalanceKey, Millis], now: Millis
+) -> dict[BalanceKey, int]:
+    """Return how many points the redemptions of each balance count that were begun at or after its instant."""
+    if not begun:
+        return {}
+    keys = sorted((*key, at) for key, at in begun.items())
+    listed, values = listed_keys(connection, t.redemptions, (*_KEY, "created_at"), keys)
+    statement = (
+        f"SELECT t.env, t.member, t.definition, sum(t.cost) FROM {listed} CROSS JOIN redemptions t "  # noqa: S608 - names of ours
+        "WHERE t.env = k.env AND t.member = k.member AND t.definition = k.definition "
+        f"AND t.created_at >= k.created_at AND (t.state IN ({_SETTLED}) "
+        f"OR (t.state = 'pending' AND (t.expires_at IS NULL OR t.expires_at > {int(now)}))) "
+        "GROUP BY t.env, t.member, t.definition"
+    )
+    rows = connection.exec_driver_sql(statement, values)
+    return {(env, member, definition): int(amount) for env, member, definition, amount in rows}
+
+
+def locking(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> list[Redemption]:
+    """Return the redemptions that lock these balances now, or did when they were written last."""
+    where = f"t.state = 'pending' AND t.locks_until IS NOT NULL AND t.locks_until > {int(now)}"
+    rows = select_by_keys(connection, t.redemptions, _KEY, keys, columns=REDEMPTION_COLUMNS, where=where)
+    return [Redemption(*row) for row in rows]
