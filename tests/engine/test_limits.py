@@ -320,7 +320,8 @@ def test_no_day_ever_sees_more_than_its_limit(
         for table in reversed(t.metadata.sorted_tables):
             connection.execute(table.delete())
     member = enrolled(sqlite_database, 100_000, day=day, hold_minutes=525_600)
-    now, batch, begun = NOW, [], 0
+    batch: list[Command] = []
+    now, begun = NOW, 0
     for step, value in steps:
         if step == "wait":
             play(sqlite_database, batch, now=now, sizes=[size])
