@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import Engine, select
 
-from adapter.commands import Once
+from adapter.commands import BeginRedemption, MoveRedemption, Once
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.engine.rebuild import rebuild
 from adapter.engine.sweep import due_balances
-from adapter.events import Event, EventType
+from adapter.events import Event, EventType, PaymentState
 from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.database import open_database
@@ -40,6 +40,7 @@ from tests.shop import (
     recorded,
     refunded,
     shipped,
+    totals,
 )
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from adapter.commands import ApiCommand, Command, RecordEvent
     from connectors.base import RawEvent
 
-RUNS = int(os.environ.get("LOYALTY_MACHINE_RUNS", "100"))
+RUNS = int(os.environ.get("LOYALTY_MACHINE_RUNS", "60"))
 STEPS = 60
 
 MAIN = Program.model_validate(
@@ -56,11 +57,16 @@ MAIN = Program.model_validate(
         "name": "main",
         "earning": {"rate": "1", "award_on": "payment.completed", "hold_days": 1},
         "expiry": {"days": 20},
+        "redeeming": {"currency": "EUR", "return_on_refund": "proportional"},
+        "rewards": [
+            {"id": "off", "kind": "discount", "cost": 20, "value": "5.00", "currency": "EUR"},
+            {"id": "bag", "kind": "item", "cost": 15},
+        ],
     }
 )
 
 CUSTOMERS = st.sampled_from(["7000", "7001", "7002"])
-ORDERS = st.integers(1, 5).map(str)
+ORDERS = st.integers(1, 9).map(str)
 POINTS = st.integers(1, 80)
 LATER = st.booleans()
 
@@ -95,6 +101,8 @@ class Book(RuleBasedStateMachine):
         for number in ("7000", "7001"):
             self.happen(customer(number, at=NOW - 20 * DAY))
         self.commit("calm")
+        for member in self.members():
+            self.ask(begin(member, 10_000 + self.count, "credit", 100, complete=True))
 
     # --- what happens ---------------------------------------------------------------------------------------------
 
@@ -212,6 +220,51 @@ class Book(RuleBasedStateMachine):
         found = self.some(t.transactions, which)
         if found is not None:
             self.ask(end(found.member, found.id, state, definition=found.definition))
+
+    @rule(which=st.integers(0, 5), reward=st.sampled_from(["off", "bag"]), order=st.none() | ORDERS)
+    def a_reward_is_redeemed(self, which: int, reward: str, order: str | None) -> None:
+        members = self.members()
+        command = BeginRedemption(
+            env=1,
+            id=20_000 + self.count,
+            member=members[which % len(members)],
+            definition=1,
+            code=f"C{self.count}",
+            reward=reward,
+            order=None if order is None else ("shop", order),
+            received_at=self.now,
+        )
+        self.ask(command)
+
+    @rule(
+        which=st.integers(0, 30),
+        state=st.sampled_from(["applied", "released", "fulfilled", "reversed"]),
+        force=st.booleans(),
+    )
+    def a_redemption_moves(self, which: int, state: str, *, force: bool) -> None:
+        found = self.some(t.redemptions, which)
+        if found is not None:
+            command = MoveRedemption(
+                env=1,
+                redemption=found.id,
+                member=found.member,
+                definition=found.definition,
+                state=state,
+                force=force,
+                received_at=self.now,
+            )
+            self.ask(command)
+
+    @rule(order=ORDERS, who=CUSTOMERS, amount=POINTS, which=st.integers(0, 30))
+    def an_order_uses_a_code(self, order: str, who: str, amount: int, which: int) -> None:
+        found = self.some(t.redemptions, which)
+        code = () if found is None or found.code is None else (found.code,)
+        what = totals(line(amount=f"{amount}.00"), version=self.now, codes=code)
+        self.happen(placed(order, customer=who, at=self.now, version=self.now, what=what))
+
+    @rule(order=ORDERS, state=st.sampled_from([PaymentState.FAILED, PaymentState.CANCELLED]))
+    def a_payment_comes_to_nothing(self, order: str, state: PaymentState) -> None:
+        self.happen(paid(order, at=self.now, state=state))
 
     # --- the clock ------------------------------------------------------------------------------------------------
 
