@@ -78,8 +78,10 @@ class BeginTransaction(Asked, frozen=True, kw_only=True, tag="begin_transaction"
     """Credit or debit a member: at once, or in two phases.
 
     Pending, a credit waits in `pending` and a debit holds its points in `reserved`, until it is completed, cancelled,
-    or past its `deadline`. `points_end_at` is when credited points end; None: as the program says. Amounts are in the
-    definition's smallest units. The caller draws `id`, so that the stored command makes the same transaction again.
+    or past its `deadline`; or until `completes_at`, where time alone completes it. Credited points can be used once it is
+    complete and `available_at` has come: in a program that posts in batches at the next boundary, unless `immediate`.
+    `points_end_at` is when they end; None: as the program says. Amounts are in the definition's smallest units. The
+    caller draws `id`, so that the stored command makes the same transaction again.
     """
 
     id: int
@@ -91,6 +93,9 @@ class BeginTransaction(Asked, frozen=True, kw_only=True, tag="begin_transaction"
     occurred_at: Millis
     deadline: Millis | None = None
     points_end_at: Millis | None = None
+    available_at: Millis | None = None
+    immediate: bool = False
+    completes_at: Millis | None = None
     reason: str | None = None
     metadata: dict[str, str] = {}
 
@@ -102,6 +107,7 @@ class EndTransaction(Asked, frozen=True, kw_only=True, tag="end_transaction", gc
     member: int
     definition: int
     state: str  # completed | cancelled
+    immediate: bool = False  # as of `BeginTransaction`
     reason: str | None = None
 
 
@@ -203,9 +209,28 @@ class MoveVoucher(Asked, frozen=True, kw_only=True, tag="move_voucher", gc=False
     reason: str | None = None
 
 
+class PlaceOrder(Asked, frozen=True, kw_only=True, tag="place_order", gc=False):
+    """Place a balance order, with the pending transaction that does it. Its completion or end is the transaction's.
+
+    `amount` is below zero for a debit. `due_at` only informs, unless the program completes orders that are due.
+    The caller draws both ids.
+    """
+
+    id: int
+    transaction: int
+    member: int
+    definition: int
+    amount: int
+    source: str  # engine | user
+    due_at: Millis
+    deadline: Millis | None = None  # past it, and still pending, it has expired
+    metadata: dict[str, str] = {}
+
+
 ApiCommand = (
     BeginTransaction
     | EndTransaction
+    | PlaceOrder
     | Advise
     | BeginRedemption
     | MoveRedemption

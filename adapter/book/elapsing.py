@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from adapter.book.completing import end_in_time
+from adapter.book.lots import land
 from adapter.book.orders import target_of
-from adapter.book.phases import give_back
 from adapter.book.posting import expire_lots, finish, settle_into
 from adapter.book.redemptions import expire_owner
+from adapter.book.state import Account
 from adapter.book.transfers import Cause
 from adapter.book.valuing import describe, setting_of
 
 if TYPE_CHECKING:
-    from adapter.book.state import Lot, Order
+    from adapter.book.state import Lot, Order, Transaction
     from adapter.book.transfers import Change
     from adapter.book.working import BalanceKey, WorkingSet
     from adapter.commands import Elapse
@@ -38,33 +40,44 @@ def let_time_pass(work: WorkingSet, change: Change) -> None:
     """Do, as a part of a change, all that is due for its balance by now; a second time there is nothing to do."""
     key = change.balance.key
     for transaction in work.over.pop(key, ()):
-        parts = work.set_aside[transaction.id]
-        give_back(change, transaction, parts, "expired")
-        expire_owner(work, transaction, change)
-        work.transactions.put(transaction.id, transaction)
-        work.told.add(transaction.id)
-        work.keep_lots(change, [lot for lot, _ in parts])
+        _end(work, change, transaction)
     due = work.due.pop(key, [])
     for lot in due:
-        order = _order_of(work, lot)
-        if (
-            order is not None
-            and lot.pending
-            and lot.available_at is not None
-            and lot.available_at <= work.now
-        ):
-            setting = setting_of(work, order, None)
-            target = target_of(order.facts, setting, work.now)
-            settle_into(work, change, order, target, setting)
-            describe(order, target, setting)
-            work.orders.mark(order.key)
+        if lot.pending and lot.due_amount and lot.available_at is not None and lot.available_at <= work.now:
+            _post(work, change, lot)
     expire_lots(work, change, due)
+
+
+def _end(work: WorkingSet, change: Change, transaction: Transaction) -> None:
+    """End a transaction that is due."""
+    parts = work.set_aside[transaction.id]
+    end_in_time(change, transaction, parts)
+    if transaction.state == "expired":
+        expire_owner(work, transaction, change)
+    work.transactions.put(transaction.id, transaction)
+    work.told.add(transaction.id)
+    work.keep_lots(change, [lot for lot, _ in parts])
+
+
+def _post(work: WorkingSet, change: Change, lot: Lot) -> None:
+    """Make a lot's points usable whose wait is over."""
+    if lot.order_ref is None:
+        amount, lot.due_amount = lot.due_amount, 0
+        land(change, lot, amount, origin=Account.PENDING, transaction=lot.transaction)
+        return
+    order = _order_of(work, lot)
+    if order is not None:
+        setting = setting_of(work, order, None)
+        target = target_of(order.facts, setting, work.now)
+        settle_into(work, change, order, target, setting)
+        describe(order, target, setting)
+        work.orders.mark(order.key)
 
 
 def plan_next(work: WorkingSet, key: BalanceKey) -> None:
     """Note on the balance when time will next change something: `later` has what the batch did not load."""
     lots = [lot.due_at for lot in work.kept.get(key, {}).values()]
-    pending = [one.expires_at for one in work.deadlines.get(key, {}).values() if one.state == "pending"]
+    pending = [one.due_at for one in work.deadlines.get(key, {}).values()]
     dues = [at for at in (work.later.get(key), *lots, *pending) if at is not None]
     balance = work.balance(key)
     if balance.next_due_at != min(dues, default=None):

@@ -14,6 +14,7 @@ from adapter.events import Customer, PaymentState, Shipment, Totals
 from adapter.program.award import Occasion, award_of, retained_of
 from adapter.program.earning import counts, micros, takes
 from adapter.program.ending import expires_at
+from adapter.program.processing import posts_at
 from adapter.program.reasons import Reason
 
 if TYPE_CHECKING:
@@ -161,11 +162,7 @@ def refund_elsewhere(facts: Facts, totals: Totals) -> bool:
 
 def available_at(awarded_at: Millis, program: Program) -> Millis:
     """Return when points awarded then can be used: after the hold days, and in batch mode at the next boundary."""
-    at = awarded_at + program.earning.hold_days * DAY_MS
-    if program.processing_mode == "batch":
-        step = program.batch_interval_s * 1000
-        at = -(-at // step) * step
-    return at
+    return posts_at(awarded_at + program.earning.hold_days * DAY_MS, program)
 
 
 @dataclass(frozen=True, slots=True)

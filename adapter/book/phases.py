@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from adapter.book.lots import land, release
+from adapter.book.lots import release
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Change, move
 
@@ -29,15 +29,10 @@ def set_aside(change: Change, transaction: Transaction, parts: Parts) -> None:
 
 
 def use(change: Change, transaction: Transaction, parts: Parts) -> None:
-    """Complete it: credited points become available, held points are spent."""
-    if transaction.kind == "credit":
-        for lot, amount in parts:
-            land(change, lot, amount, origin=Account.PENDING, transaction=transaction.id)
-    else:
-        route = (Account.RESERVED, Account.REDEEMED)
-        move(change, route, parts, kind="redeem", transaction=transaction.id)
-    _end(transaction, "completed", change.now)
-    transaction.completed_at = change.now
+    """Complete a debit: the points that it holds are spent. `completing.py` has the credits."""
+    route = (Account.RESERVED, Account.REDEEMED)
+    move(change, route, parts, kind="redeem", transaction=transaction.id)
+    close(transaction, "completed", change.now)
 
 
 def give_back(change: Change, transaction: Transaction, parts: Parts, state: str) -> None:
@@ -47,10 +42,13 @@ def give_back(change: Change, transaction: Transaction, parts: Parts, state: str
         move(change, route, parts, kind="cancel", transaction=transaction.id)
     else:
         release(change, parts, transaction=transaction.id)
-    _end(transaction, state, change.now)
-    if state == "cancelled":
-        transaction.cancelled_at = change.now
+    close(transaction, state, change.now)
 
 
-def _end(transaction: Transaction, state: str, now: Millis) -> None:
-    transaction.state, transaction.updated_at = state, now
+def close(transaction: Transaction, state: str, at: Millis) -> None:
+    """Note that it has ended, how and when."""
+    transaction.state, transaction.updated_at = state, at
+    if state == "completed":
+        transaction.completed_at = at
+    elif state == "cancelled":
+        transaction.cancelled_at = at

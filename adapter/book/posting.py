@@ -101,14 +101,16 @@ def tell_redemptions(work: WorkingSet) -> None:
 
 
 def finish(work: WorkingSet, change: Change) -> None:
-    """Close a change: mark its balance, and tell subscribers of everything in it."""
+    """Close a change: mark its balance, and tell subscribers of everything in it.
+
+    A transaction can change without a transfer: one that is completed while its points still wait.
+    """
     if change.balance.earned != change.earned:
         _count(work, change)
-    if not change.transfers:
-        return
-    work.balances.mark(change.balance.key)
-    work.changes.append(change)
-    tell_balance(work, change)
+    if change.transfers:
+        work.balances.mark(change.balance.key)
+        work.changes.append(change)
+        tell_balance(work, change)
     for number in sorted(work.told):
         transaction = work.transactions.get(number)
         if transaction is not None:

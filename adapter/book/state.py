@@ -85,6 +85,7 @@ class Lot:
     due_amount: int = 0
     available_at: Millis | None = None
     expires_at: Millis | None = None
+    transaction: int | None = None  # the credit whose points wait in it for `available_at`
 
     @property
     def key(self) -> tuple[int, int, int, int]:
@@ -169,14 +170,40 @@ class Transaction:
     sequence: int | None = None  # of the change that set its points aside
     metadata: str | None = None  # JSON
     redemption: int | None = None  # the redemption that owns it
+    available_at: Millis | None = None  # from when on credited points can be used
+    completes_at: Millis | None = None  # a pending one is completed by time alone at this instant
 
     @property
     def balance_key(self) -> tuple[int, int, int]:
         return (self.env, self.member, self.definition)
 
-    def over(self, now: Millis) -> bool:
-        """Return whether it is pending past its deadline."""
-        return self.state == "pending" and self.expires_at is not None and self.expires_at <= now
+    @property
+    def due_at(self) -> Millis | None:
+        """Return the instant at which time alone ends it."""
+        ends = [at for at in (self.expires_at, self.completes_at) if at is not None]
+        return min(ends, default=None) if self.state == "pending" else None
+
+    def state_at(self, now: Millis) -> str:
+        """Return its state as of now, whether or not the sweep has come by."""
+        due = self.due_at
+        if due is None or now < due:
+            return self.state
+        return "expired" if due == self.expires_at else "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class BalanceOrder:
+    """What a business order asked for; its transaction does it, and the two are in one state because it has none."""
+
+    env: int
+    id: int
+    member: int
+    definition: int
+    transaction: int
+    amount: int  # below zero for a debit
+    source: str  # engine | user
+    due_at: Millis
+    created_at: Millis
 
 
 @dataclass(slots=True)

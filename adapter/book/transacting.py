@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from adapter import ids
+from adapter.book.completing import complete, credit, plan
 from adapter.book.elapsing import let_time_pass, plan_next
-from adapter.book.lots import land, take
-from adapter.book.phases import give_back, set_aside, use
-from adapter.book.posting import finish, points_end
+from adapter.book.lots import take
+from adapter.book.phases import give_back, set_aside
+from adapter.book.posting import finish
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
@@ -45,10 +46,12 @@ def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -
         return insufficient(change.balance, command.amount)
     parts = _lots_for(work, command)
     if not command.complete:
+        if command.kind == "credit":
+            plan(work, transaction, parts[0][0])
         set_aside(change, transaction, parts)
         work.set_aside[transaction.id] = parts
     elif command.kind == "credit":
-        land(change, parts[0][0], command.amount, origin=Account.ISSUED, transaction=transaction.id)
+        credit(work, change, transaction, parts, immediate=command.immediate)
     else:
         route = (Account.AVAILABLE, Account.REDEEMED)
         move(change, route, parts, kind="redeem", transaction=transaction.id)
@@ -81,9 +84,7 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     parts = work.set_aside[transaction.id]
     transaction.reason = command.reason or transaction.reason
     if command.state == "completed":
-        for lot, _ in parts if transaction.kind == "credit" else ():
-            lot.expires_at = lot.expires_at or points_end(work, transaction.balance_key)
-        use(change, transaction, parts)
+        complete(work, change, transaction, parts, immediate=command.immediate)
     else:
         give_back(change, transaction, parts, "cancelled")
     work.keep_lots(change, [lot for lot, _ in parts])
@@ -112,6 +113,8 @@ def _new(work: WorkingSet, command: BeginTransaction, event: int) -> Transaction
         metadata=orjson.dumps(command.metadata, option=orjson.OPT_SORT_KEYS).decode()
         if command.metadata
         else None,
+        available_at=command.available_at,
+        completes_at=command.completes_at,
     )
 
 
@@ -119,10 +122,7 @@ def _lots_for(work: WorkingSet, command: BeginTransaction) -> list[tuple[Lot, in
     """Return the lot that a credit makes, or those that a debit takes its points from."""
     key = (command.env, command.member, command.definition)
     if command.kind == "credit":
-        ends = command.points_end_at
-        if ends is None and command.complete:
-            ends = points_end(work, key)
-        lot = Lot(*key, work.new_id(), None, None, command.occurred_at, expires_at=ends)
+        lot = Lot(*key, work.new_id(), None, None, command.occurred_at, expires_at=command.points_end_at)
         return [(lot, command.amount)]
     parts = take(work.next_lots(key), command.amount)
     if sum(amount for _, amount in parts) < command.amount:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from adapter.book.lots import turn_of
-from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transaction
+from adapter.book.state import Advice, Balance, BalanceOrder, Lot, Order, Redemption, Transaction
 from adapter.book.transfers import Cause, Change
 
 if TYPE_CHECKING:
@@ -172,6 +172,7 @@ class WorkingSet:
     set_aside: dict[int, list[tuple[Lot, int]]] = field(default_factory=dict)  # by pending transaction
     over: dict[BalanceKey, list[Transaction]] = field(default_factory=dict)  # pending past their deadline
     deadlines: dict[BalanceKey, dict[int, Transaction]] = field(default_factory=dict)  # those of this batch
+    placed: list[BalanceOrder] = field(default_factory=list)
     labels: list[tuple[int, str, str, int]] = field(default_factory=list)  # metadata by which one asks
     advices: Rows[tuple[int, int, int], Advice] = field(default_factory=Rows)
     vouchers: Rows[int, Voucher] = field(default_factory=Rows)

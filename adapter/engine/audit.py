@@ -51,6 +51,7 @@ def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) 
             progress(len(chunk))
         found += _check_orders(connection, load_catalog(connection))
         found += _check_advices(connection)
+        found += _check_balance_orders(connection)
         return found
 
 
@@ -109,7 +110,7 @@ def _check_balances(connection: Connection, keys: list[Key]) -> Iterator[str]:
 
 def _pending_transactions(connection: Connection, keys: list[Key]) -> dict[Key, list[Any]]:
     rows: dict[Key, list[Any]] = defaultdict(list)
-    columns = (*_KEY, "id", "kind", "amount", "expires_at", "order_ref")
+    columns = (*_KEY, "id", "kind", "amount", "expires_at", "completes_at", "due_at", "order_ref")
     for row in select_by_keys(
         connection, t.transactions, _KEY, keys, columns=columns, where="t.state = 'pending'"
     ):
@@ -184,19 +185,26 @@ def _check_lot(lot: Any, says: Counter[str]) -> Iterator[str]:
 
 
 def _check_pending(balance: Any, lots: list[Any], pending: list[Any]) -> Iterator[str]:
-    """Compare what is held, and what is pending without an order, with the transactions that say so."""
+    """Compare what is held, and what is pending without an order, with the transactions that say so.
+
+    What is only due waits for its instant, and its transaction is complete.
+    """
     held = sum(row.amount for row in pending if row.kind == "debit")
     if held != balance.reserved:
         yield f"reserved is {balance.reserved}, but its pending debits hold {held}"
     waits = sum(row.amount for row in pending if row.kind == "credit" and row.order_ref is None)
-    without = sum(lot.pending for lot in lots if lot.order_ref is None)
+    without = sum(lot.pending - lot.due_amount for lot in lots if lot.order_ref is None)
     if waits != without:
         yield f"{without} are pending without an order, but its pending credits wait with {waits}"
 
 
 def _check_due(balance: Any, lots: list[Any], pending: list[Any]) -> Iterator[str]:
     """Find what the sweep would miss: a balance says when time changes something next, and so does each lot."""
-    dues = [row.expires_at for row in pending if row.expires_at is not None]
+    dues = [row.due_at for row in pending if row.due_at is not None]
+    for row in pending:
+        ends = min((at for at in (row.expires_at, row.completes_at) if at is not None), default=None)
+        if row.due_at != ends:
+            yield f"transaction {ids.show('txn', row.id)} is due at {row.due_at}, but time ends it at {ends}"
     for row in lots:
         due = Lot(**{name: getattr(row, name) for name in LOT_COLUMNS}).due_at
         if row.due_at != due:
@@ -302,3 +310,19 @@ def _check_advices(connection: Connection) -> Iterator[str]:
     for env, member, number in connection.execute(text(query)):
         name = f"member {ids.show('mem', member)} (environment {env})"
         yield f"{name}: advice {number} is outstanding, but a newer one replaced it"
+
+
+# --- balance orders ---------------------------------------------------------------------------------------------------
+
+
+def _check_balance_orders(connection: Connection) -> Iterator[str]:
+    """Find orders that are not one with a transaction of the same member, kind and amount."""
+    query = (
+        "SELECT o.env, o.id FROM balance_orders o LEFT JOIN transactions x ON x.env = o.env "
+        'AND x.id = o."transaction" AND x.member = o.member AND x.definition = o.definition '
+        "AND x.amount = abs(o.amount) AND x.kind = CASE WHEN o.amount > 0 THEN 'credit' ELSE 'debit' END "
+        "WHERE x.id IS NULL ORDER BY o.env, o.id"
+    )
+    for env, number in connection.execute(text(query)):
+        name = ids.show("ord", number)
+        yield f"balance order {name} (environment {env}): its transaction is not there, or says something else"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.advising import advise
+from adapter.book.balance_orders import place_order
 from adapter.book.degraded import clear_flag
 from adapter.book.redeeming import begin_redemption, move_redemption
 from adapter.book.transacting import begin_transaction, end_transaction
@@ -24,6 +25,7 @@ from adapter.commands import (
     LapseVoucher,
     MoveRedemption,
     MoveVoucher,
+    PlaceOrder,
     RecordEvent,
     Review,
 )
@@ -106,6 +108,14 @@ def _touch_begin(command: BeginTransaction, touched: Touched) -> None:
         touched.spent.add(key)
 
 
+def _touch_place(command: PlaceOrder, touched: Touched) -> None:
+    key = (command.env, command.member, command.definition)
+    touched.members.add(key[:2])
+    touched.balances.add(key)
+    if command.amount < 0:
+        touched.spent.add(key)
+
+
 def _touch_end(command: EndTransaction, touched: Touched) -> None:
     touched.members.add((command.env, command.member))
     touched.balances.add((command.env, command.member, command.definition))
@@ -167,6 +177,7 @@ WAYS: dict[type[ApiCommand], Way] = {
     MoveVoucher: Way(
         "voucher", move_voucher, _touch_voucher, lambda command: f"voucher:{command.voucher}:{command.state}"
     ),
+    PlaceOrder: Way("balance_order", place_order, _touch_place, lambda command: f"order:{command.id}"),
     Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),
     BeginRedemption: Way(
         "redemption",

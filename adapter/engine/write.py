@@ -193,8 +193,11 @@ def _write_orders(connection: Connection, work: WorkingSet) -> None:
 def _write_book(connection: Connection, work: WorkingSet) -> None:
     _put(connection, t.balances, work.balances, BALANCE_COLUMNS, {"updated_at": lambda _balance: work.now})
     _put(connection, t.lots, work.lots, LOT_COLUMNS, {"due_at": lambda lot: lot.due_at})
-    _put(connection, t.transactions, work.transactions, TRANSACTION_COLUMNS)
+    _put(
+        connection, t.transactions, work.transactions, TRANSACTION_COLUMNS, {"due_at": lambda one: one.due_at}
+    )
     _put(connection, t.redemptions, work.redemptions, REDEMPTION_COLUMNS)
+    _add(connection, t.balance_orders, work.placed)
     bulk_insert(connection, t.transaction_metadata, work.labels, LABEL_COLUMNS)
     _add(connection, t.transfers, [one for change in work.changes for one in change.transfers])
     _add(connection, t.allocations, [one for change in work.changes for one in change.allocations])

@@ -276,6 +276,7 @@ class Program(Part):
     batch_interval_s: Annotated[int, Field(ge=1, le=86_400)] = (
         300  # batch mode: points post at these boundaries
     )
+    auto_process_due_orders: bool = False  # balance orders complete by themselves when they are due
     timezone: str = "UTC"
     balance_definitions: tuple[BalanceDefinition, ...] = (BalanceDefinition(),)
     earning: Earning = Earning()

@@ -22,8 +22,7 @@ _OF_KEY = "n.env = k.env AND n.member = k.member AND n.definition = k.definition
 _FIRST_AFTER = (
     f"SELECT k.env, k.member, k.definition, "  # noqa: S608 - names of ours
     f"(SELECT min(n.due_at) FROM lots n WHERE {_OF_KEY} AND n.due_at > {{now}}), "
-    f"(SELECT min(n.expires_at) FROM transactions n WHERE {_OF_KEY} AND n.state = 'pending' "
-    "AND n.expires_at > {now}) FROM {listed}"
+    f"(SELECT min(n.due_at) FROM transactions n WHERE {_OF_KEY} AND n.due_at > {{now}}) FROM {{listed}}"
 )
 
 

@@ -1,4 +1,4 @@
-"""Pending transactions of the API: which are over, and which lots their points are in.
+"""Pending transactions of the API: which time has ended, and which lots their points are in.
 
 The allocations of the change that set the points aside say from which lots they came; `sequence` names that change.
 """
@@ -24,11 +24,10 @@ _KEY = ("env", "member", "definition")
 
 
 def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Iterator[Transaction]:
-    """Return the transactions of these balances that are pending past their deadline, the first ones first."""
-    where = f"t.state = 'pending' AND t.expires_at <= {int(now)}"
+    """Return the transactions of these balances that time has ended by now, the first ones first."""
+    where = f"t.due_at <= {int(now)}"
     rows = select_by_keys(connection, t.transactions, _KEY, keys, columns=TRANSACTION_COLUMNS, where=where)
-    for row in sorted(rows, key=lambda row: (row.expires_at, row.id)):
-        yield Transaction(*row)
+    yield from sorted((Transaction(*row) for row in rows), key=lambda one: (one.due_at or 0, one.id))
 
 
 def set_aside(

@@ -9,7 +9,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.membership import Membership, Standing
-from adapter.book.state import Advice, Balance, Lot, Order, Redemption, Transaction
+from adapter.book.state import Advice, Balance, BalanceOrder, Lot, Order, Redemption, Transaction
 from adapter.book.voucher import Voucher
 from adapter.book.working import Member, Person
 
@@ -28,6 +28,7 @@ LOT_COLUMNS = _fields_of(Lot)
 ORDER_COLUMNS = _fields_of(Order)
 TRANSACTION_COLUMNS = _fields_of(Transaction)
 REDEMPTION_COLUMNS = _fields_of(Redemption)
+BALANCE_ORDER_COLUMNS = _fields_of(BalanceOrder)
 MEMBER_COLUMNS = _fields_of(Member)
 MEMBERSHIP_COLUMNS = _fields_of(Membership)
 STANDING_COLUMNS = _fields_of(Standing)

@@ -340,6 +340,7 @@ lots = Table(
     Column("available_at", BigInteger),  # null: the pending points wait for a fact
     Column("expires_at", BigInteger),
     Column("due_at", BigInteger),  # the next instant at which time alone changes this lot
+    Column("transaction", BigInteger),  # the credit whose points wait in it for `available_at`
     PrimaryKeyConstraint("env", "member", "definition", "id"),
     Index(
         "ix_lots_due",
@@ -409,6 +410,11 @@ transactions = Table(
     ),  # of the change that set its points aside; its allocations say from which lots
     Column("metadata", Text),  # JSON: an object of strings
     Column("redemption", BigInteger),  # the redemption that owns it
+    Column(
+        "available_at", BigInteger
+    ),  # from when on credited points can be used; null: not known, or of an order
+    Column("completes_at", BigInteger),  # the instant at which it is completed if it is still pending
+    Column("due_at", BigInteger),  # the instant at which time alone ends it; null once it has ended
     PrimaryKeyConstraint("env", "id"),
     Index("ix_transactions_member", "env", "member", "id"),
     Index(
@@ -423,14 +429,33 @@ transactions = Table(
         "env",
         "member",
         "definition",
-        "expires_at",
-        sqlite_where=text("state = 'pending' AND expires_at IS NOT NULL"),
-        postgresql_where=text("state = 'pending' AND expires_at IS NOT NULL"),
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
     ),
     CheckConstraint("kind IN ('credit', 'debit')", name="transactions_kind"),
     CheckConstraint(
         "state IN ('pending', 'completed', 'cancelled', 'expired', 'rejected')", name="transactions_state"
     ),
+)
+
+balance_orders = Table(
+    "balance_orders",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("id", BigInteger, nullable=False),
+    Column("member", BigInteger, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("transaction", BigInteger, nullable=False),  # has its state, its times and its metadata
+    Column("amount", BigInteger, nullable=False),  # below zero for a debit
+    Column("source", Text, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "id"),
+    UniqueConstraint("env", "transaction"),
+    Index("ix_balance_orders_member", "env", "member", "id"),
+    CheckConstraint("amount != 0", name="balance_orders_amount"),
+    CheckConstraint("source IN ('engine', 'user')", name="balance_orders_source"),
 )
 
 transaction_metadata = Table(

@@ -47,6 +47,13 @@ class TransactionAsked(Given):
     ttl: Annotated[int, Field(ge=1, le=315_360_000)] | None = Field(
         None, description="Seconds after which it expires if it is still pending."
     )
+    immediate: bool = Field(
+        False,
+        description="Once it is complete, use credited points at once even where the program posts in batches.",
+    )
+    available_at: Instant | None = Field(
+        None, description="Credited points cannot be used before then; complete or not, they are pending."
+    )
     points_expire_at: Instant | None = Field(
         None, description="When credited points end; else as the program says."
     )
@@ -57,9 +64,17 @@ class TransactionAsked(Given):
 
 
 class Ended(Given):
-    """Why a transaction is completed or cancelled."""
+    """Why a transaction is cancelled."""
 
     reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class Completed(Ended):
+    """Why a transaction is completed, and whether its points are wanted at once."""
+
+    immediate: bool = Field(
+        False, description="Use credited points at once even where the program posts in batches."
+    )
 
 
 def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
@@ -87,6 +102,8 @@ def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         deadline=None if asked.ttl is None else min(call.now + asked.ttl * 1000, LATEST),
         points_end_at=_points_end(call, asked),
+        available_at=_available(asked),
+        immediate=asked.immediate,
         reason=asked.reason,
         metadata=asked.metadata,
         once=once_of(call),
@@ -96,7 +113,7 @@ def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
 
 def complete_transaction(call: Call) -> dict[str, Any] | Repeated:
     """Complete a pending transaction."""
-    return _end(call, "completed")
+    return _end(call, "completed", immediate=call.body.immediate)
 
 
 def cancel_transaction(call: Call) -> dict[str, Any] | Repeated:
@@ -104,7 +121,7 @@ def cancel_transaction(call: Call) -> dict[str, Any] | Repeated:
     return _end(call, "cancelled")
 
 
-def _end(call: Call, state: str) -> dict[str, Any] | Repeated:
+def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
     number = call.id("transaction", "txn")
     with call.parts.engine.connect() as connection:
         found = find_transaction(connection, call.env, number)
@@ -116,6 +133,7 @@ def _end(call: Call, state: str) -> dict[str, Any] | Repeated:
         member=found.member,
         definition=found.definition,
         state=state,
+        immediate=immediate,
         received_at=call.now,
         reason=call.body.reason,
         once=once_of(call),
@@ -145,12 +163,21 @@ def _happened(call: Call, asked: TransactionAsked) -> int:
     return call.now if asked.occurred_at is None else asked.occurred_at
 
 
+def _available(asked: TransactionAsked) -> int | None:
+    if asked.available_at is not None:
+        if asked.type != "credit":
+            raise at_fault("available_at", "only credited points wait")
+        if asked.immediate:
+            raise at_fault("available_at", "points cannot wait and be used at once; leave out one of them")
+    return asked.available_at
+
+
 def _points_end(call: Call, asked: TransactionAsked) -> int | None:
     if asked.points_expire_at is not None:
         if asked.type != "credit":
             raise at_fault("points_expire_at", "only credited points end")
-        if asked.points_expire_at <= call.now:
-            raise at_fault("points_expire_at", "it has passed already")
+        if asked.points_expire_at <= max(call.now, asked.available_at or 0):
+            raise at_fault("points_expire_at", "it has passed already, or comes before they are available")
     return asked.points_expire_at
 
 
@@ -169,7 +196,8 @@ ROUTES = (
         keeps=True,
         text=(
             "In two phases, or at once with `complete`. Pending, a credit is not usable yet and a debit holds its "
-            "points; past its `ttl` it has expired. Too few points are 422 `insufficient_balance`, with figures."
+            "points; past its `ttl` it has expired. Too few points are 422 `insufficient_balance`, with figures. In a "
+            "program that posts in batches complete credits stay pending until `available_at`, unless `immediate`."
         ),
         example={"member": "shop:7000", "type": "credit", "amount": 50, "reason": "a kind word"},
     ),
@@ -182,10 +210,14 @@ ROUTES = (
         TransactionShown,
         "Transactions",
         access=Access.DOOR,
-        body=Ended,
+        body=Completed,
         keeps=True,
         looked_up="state=pending&",
-        text="Credited points become usable, held points are spent. One that has ended already is 409.",
+        text=(
+            "Credited points become usable, held points are spent. Where the program posts in batches credited points "
+            "stay pending until `available_at`, unless they are asked for with `immediate`. One that has ended "
+            "already is 409."
+        ),
     ),
     Route(
         "POST",

@@ -59,6 +59,7 @@ class _Sample:
 _SAMPLES = {
     "member": _Sample("/v1/members"),
     "transaction": _Sample("/v1/transactions"),
+    "balance_order": _Sample("/v1/orders"),
     "program": _Sample("/v1/programs", "name"),
     "endpoint": _Sample("/v1/endpoints"),
     "message": _Sample("/v1/messages"),

@@ -147,6 +147,7 @@ class Repeated:
 _NOUNS = {
     "mem": "member",
     "txn": "transaction",
+    "ord": "balance order",
     "end": "endpoint",
     "msg": "message",
     "dlv": "delivery",

@@ -199,6 +199,9 @@ class TransactionShown(Shown):
     type: Literal["credit", "debit"]
     state: Literal["pending", "completed", "cancelled", "expired", "rejected"]
     amount: Points
+    available_at: Instant | None = Field(
+        description="From when on credited points can be used; null while that is not known, and for debits."
+    )
     reason: str | None
     source: str | None
     order: str | None
@@ -210,6 +213,28 @@ class TransactionShown(Shown):
     cancelled_at: Instant | None
     award: AwardShown | None = Field(None, description="Of an order's credit; only where one is shown.")
     expires_at: Instant | None
+    metadata: dict[str, str]
+
+
+class BalanceOrderShown(Shown):
+    """A business order's credit or debit. Its state and times are its transaction's."""
+
+    id: str
+    transaction: str
+    member: MemberId
+    program: str
+    balance_definition: str
+    state: Literal["pending", "completed", "cancelled", "expired", "rejected"]
+    amount: Points = Field(description="Below zero for a debit.")
+    source: Literal["engine", "user"]
+    due_at: Instant
+    available_at: Instant | None
+    expires_at: Instant | None
+    processed_at: Instant | None
+    cancelled_at: Instant | None
+    reason: str | None
+    created_at: Instant
+    updated_at: Instant
     metadata: dict[str, str]
 
 
@@ -231,6 +256,7 @@ class ProgramShown(Shown):
     spend_until: str | None
     processing_mode: Literal["realtime", "batch"]
     batch_interval_s: int
+    auto_process_due_orders: bool
     timezone: str
     balance_definitions: list[DefinitionShown]
     earning: dict[str, Any]

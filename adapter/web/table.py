@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter.web import (
     advice,
+    balance_orders,
     balances,
     booking,
     deliveries,
@@ -27,6 +28,7 @@ ROUTES: tuple[Route, ...] = (
     *balances.ROUTES,
     *transactions.ROUTES,
     *booking.ROUTES,
+    *balance_orders.ROUTES,
     *endpoints.ROUTES,
     *messages.ROUTES,
     *deliveries.ROUTES,

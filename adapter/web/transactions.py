@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import orjson
@@ -22,11 +23,13 @@ from adapter.web.shown import ProgramShown, TransactionShown
 if TYPE_CHECKING:
     from adapter.book.state import Transaction
     from adapter.catalog import Definition, ProgramVersion
+    from adapter.clock import Millis
 
 State = Literal["pending", "completed", "cancelled", "expired", "rejected"]
 
 
-def _name_and_value(written: str) -> str:
+def name_and_value(written: str) -> str:
+    """Check what a list is to be narrowed to by metadata."""
     if ":" not in written:
         raise ValueError("give name:value")
     return written
@@ -36,7 +39,7 @@ class MemberTransactionsQuery(Period):
     state: State | None = None
     type: Literal["credit", "debit"] | None = None
     source: Reference | None = Field(None, description="Of orders of this source.")
-    metadata: Annotated[str, Field(max_length=600), AfterValidator(_name_and_value)] | None = Field(
+    metadata: Annotated[str, Field(max_length=600), AfterValidator(name_and_value)] | None = Field(
         None, description="`name:value`: only those that have this in their metadata."
     )
 
@@ -115,15 +118,25 @@ def _version(call: Call, name: str, wanted: str | None) -> ProgramVersion | None
 def _page(call: Call, member: int | None) -> dict[str, Any]:
     asked: MemberTransactionsQuery = call.query
     chosen = TransactionFilter(
-        member, asked.state, asked.type, asked.source, None, asked.since, asked.until, asked.metadata
+        call.now,
+        member,
+        asked.state,
+        asked.type,
+        asked.source,
+        None,
+        asked.since,
+        asked.until,
+        asked.metadata,
     )
     page = list_transactions(call.database, call.env, chosen, limit=asked.limit, cursor=asked.cursor)
     return page.view(lambda found: transaction_view(call, found))
 
 
 def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
-    """Return a transaction as it is shown everywhere."""
+    """Return a transaction as it is shown everywhere: as of now, whether or not the sweep has come by."""
     definition = call.definition(found.definition)
+    found = as_of_now(found, call.now)
+    usable_at = found.available_at if found.order_ref is None else found.completed_at
     return {
         "id": ids.show("txn", found.id),
         "member": ids.show("mem", found.member),
@@ -132,6 +145,7 @@ def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
         "type": found.kind,
         "state": found.state,
         "amount": points(found.amount, definition.decimals),
+        "available_at": _instant(usable_at if found.kind == "credit" else None),
         "reason": found.reason,
         "source": found.order_source,
         "order": found.order_ref,
@@ -149,6 +163,15 @@ def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
         },
         "metadata": {} if found.metadata is None else orjson.loads(found.metadata),
     }
+
+
+def as_of_now(found: Transaction, now: Millis) -> Transaction:
+    """Return a transaction with what time has done to it."""
+    state = found.state_at(now)
+    if state == found.state:
+        return found
+    at = found.due_at or now
+    return replace(found, state=state, updated_at=at, completed_at=at if state == "completed" else None)
 
 
 def _instant(at: int | None) -> str | None:

@@ -108,4 +108,4 @@ def _read_statement(connection: Connection, member: int) -> Any:
 
 
 def _read_transactions(connection: Connection, member: int) -> Any:
-    return list_transactions(connection, 1, TransactionFilter(member=member), limit=SHORT)
+    return list_transactions(connection, 1, TransactionFilter(NOW, member), limit=SHORT)

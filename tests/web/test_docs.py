@@ -105,6 +105,8 @@ def served(sqlite_web: Web) -> Iterator[str]:
         sqlite_web.post(
             "/v1/transactions", {"member": "shop:7000", "type": "credit", "amount": amount}, status=201
         )
+        due = {"source": "engine", "due_at": "2036-01-01T00:00:00Z"}
+        sqlite_web.post("/v1/orders", {"member": "shop:7000", "amount": amount} | due, status=201)
     endpoint = sqlite_web.post("/v1/endpoints", {"url": "http://127.0.0.1:9/hook"}, status=201)["id"]
     sqlite_web.post(f"/v1/endpoints/{endpoint}/test", status=202)
     sqlite_web.post("/v1/replays", {"endpoint": endpoint}, status=202)

@@ -36,13 +36,16 @@ NEUTRAL = {
     # bodies
     "url", "secrets", "events", "format", "schedule", "timeout", "ordered", "headers", "concurrency", "rate_per_s",
     "description", "overlap", "secret", "release_held", "missing", "amount", "complete", "occurred_at", "ttl",
-    "points_expire_at", "reason", "metadata", "advice",
+    "points_expire_at", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at", "advice",
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
+SAYS_WHO_WANTS_IT = {("place_order", "source"), ("orders", "source")}
+"""A balance order's `source` is no shop."""
 BODIES: dict[str, dict[str, Any]] = {
     "add_endpoint": {"url": "https://example.com/hook"},
     "change_endpoint": {"url": "https://example.com/hook"},
     "create_replay": {"type": "balance.updated"},
+    "place_order": {"amount": 5, "source": "user", "due_at": "2026-12-01T00:00:00Z"},
     "begin_transaction": {"type": "credit", "amount": 5, "complete": True},
     "give_advice": {"advice": "REVIEW"},
 }
@@ -79,6 +82,7 @@ def named(web: Web) -> dict[str, str]:
         "endpoint": endpoint, "delivery": delivery,
         "member": web.get("/v1/members/shop:7000")["id"], "email": "jo@example.com", "source": "shop",
         "transaction": web.get("/v1/transactions")["data"][0]["id"],
+        "balance_order": web.post("/v1/orders", {"member": "shop:7000"} | BODIES["place_order"], status=201)["id"],
         "event": web.get("/v1/events")["data"][0]["id"],
         "message": web.get("/v1/messages")["data"][0]["id"],
         "replay": web.post(f"/v1/deliveries/{delivery}/replay", status=202)["id"],
@@ -106,6 +110,11 @@ def fields_of(route: Route) -> set[str]:
     return {name for fields in asked for name in fields}
 
 
+def names(route: Route, field: str) -> bool:
+    """Return whether a parameter or a field of a body names something."""
+    return field in REFERENCES and (route.name, field) not in SAYS_WHO_WANTS_IT
+
+
 def tried(route: Route, named: dict[str, str]) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
     """Return the requests that try a route: path, query, body."""
     path = route.path.format(**named)
@@ -113,14 +122,14 @@ def tried(route: Route, named: dict[str, str]) -> list[tuple[str, dict[str, str]
     asked = route.query.model_fields if route.query else {}
     given = route.body.model_fields if route.body else {}
     required = {name: named[REFERENCES[name]] for name, one in asked.items() if one.is_required()}
-    named_in_body = {name for name, one in given.items() if one.is_required() and name in REFERENCES}
+    named_in_body = {name for name, one in given.items() if one.is_required() and names(route, name)}
     body = {**body, **{name: named[REFERENCES[name]] for name in named_in_body}}
     found: list[tuple[str, dict[str, str], dict[str, Any]]] = [(path, required, body)]
     found += [
-        (path, {**required, name: named[REFERENCES[name]]}, body) for name in asked if name in REFERENCES
+        (path, {**required, name: named[REFERENCES[name]]}, body) for name in asked if names(route, name)
     ]
     found += [
-        (path, required, {**body, name: named[REFERENCES[name]]}) for name in given if name in REFERENCES
+        (path, required, {**body, name: named[REFERENCES[name]]}) for name in given if names(route, name)
     ]
     return found
 

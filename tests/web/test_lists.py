@@ -40,6 +40,11 @@ def another_order(web: Web) -> None:
     web.play(recorded(placed(str(number))))
 
 
+def another_balance_order(web: Web) -> None:
+    body = {"member": "shop:7000", "amount": 5, "source": "user", "due_at": "2026-12-01T00:00:00Z"}
+    web.post("/v1/orders", body, status=201)
+
+
 def another_advice(web: Web) -> None:
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": f"CASE {next(NUMBERS)}"})
 
@@ -82,6 +87,7 @@ LISTS = {
     "member_statement": Listed(another_order, None),
     "member_transactions": Listed(another_order, gone_from(t.transactions, "txn")),
     "transactions": Listed(another_shopper, gone_from(t.transactions, "txn")),
+    "orders": Listed(another_balance_order, gone_from(t.balance_orders, "ord")),
     "advices": Listed(another_advice, None),
     "programs": Listed(another_program, program_gone),
     "endpoints": Listed(

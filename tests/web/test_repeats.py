@@ -83,6 +83,12 @@ WAYS: dict[str, tuple[str, Any]] = {
     "begin_transaction": ("/v1/transactions", {"member": "shop:7000", "type": "credit", "amount": 5}),
     "complete_transaction": ("/v1/transactions/{first}/complete", {"reason": "done"}),
     "cancel_transaction": ("/v1/transactions/{second}/cancel", {}),
+    "place_order": (
+        "/v1/orders",
+        {"member": "shop:7000", "amount": 5, "source": "engine", "due_at": "2026-12-01T00:00:00Z"},
+    ),
+    "complete_order": ("/v1/orders/{third}/complete", {"reason": "paid"}),
+    "cancel_order": ("/v1/orders/{fourth}/cancel", {}),
 }
 """How each POST is asked, so that it succeeds."""
 
@@ -96,9 +102,11 @@ def furnished(web: Web) -> tuple[Web, dict[str, str]]:
     shop = web.get("/v1/events", type="order.created")["data"][0]["id"]
     path, body = WAYS["begin_transaction"]
     first, second = (web.post(path, body, status=201)["id"] for _ in range(2))
+    path, body = WAYS["place_order"]
+    third, fourth = (web.post(path, body, status=201)["id"] for _ in range(2))
     return web, {
         "endpoint": endpoint, "event": shop, "delivery": web.get("/v1/deliveries")["data"][0]["id"],
-        "first": first, "second": second,
+        "first": first, "second": second, "third": third, "fourth": fourth,
     }  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, and_, func, select
 
+from adapter.book.completing import end_in_time
 from adapter.book.lots import expire, land
-from adapter.book.phases import give_back
 from adapter.book.state import Account, Balance, Lot, Transaction
 from adapter.book.transfers import Cause, Change
 from adapter.store import tables as t
@@ -23,6 +23,7 @@ from adapter.store.rows import BALANCE_COLUMNS, LOT_COLUMNS, columns_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from adapter.book.phases import Parts
     from adapter.catalog import Catalog, Definition
     from adapter.clock import Millis
 
@@ -72,9 +73,11 @@ def catch_up(connection: Connection, balance: Balance, now: Millis) -> list[Lot]
     """Do to a balance in memory what the sweep has not done yet; return the lots that it changes."""
     touched = {lot.id: lot for lot in _due_lots(connection, balance, now)}
     due = list(touched.values())
-    late = set_aside(connection, list(over(connection, [balance.key], now)))
-    parts = [(one, touched.setdefault(lot.id, lot), amount) for one, lot, amount in late]
-    _let_time_pass(balance, due, parts, now)
+    late = list(over(connection, [balance.key], now))
+    parts: dict[int, list[tuple[Lot, int]]] = {one.id: [] for one in late}
+    for one, lot, amount in set_aside(connection, late):
+        parts[one.id].append((touched.setdefault(lot.id, lot), amount))
+    _let_time_pass(balance, due, [(one, parts[one.id]) for one in late], now)
     return list(touched.values())
 
 
@@ -102,16 +105,16 @@ def _due_lots(connection: Connection, balance: Balance, now: Millis) -> list[Lot
 
 
 def _let_time_pass(
-    balance: Balance, due: Sequence[Lot], late: Sequence[tuple[Transaction, Lot, int]], now: Millis
+    balance: Balance, due: Sequence[Lot], late: Sequence[tuple[Transaction, Parts]], now: Millis
 ) -> None:
     """Do to a balance in memory what the sweep will do in the book; sequence and chain stay as they are.
 
-    `late` are the pending transactions whose time is over, with each lot that their points are in.
+    `late` are the pending transactions that time has ended, with the lots that their points are in.
     """
     sequence, head = balance.sequence, balance.head
     change = Change(balance, Cause("time.elapsed", now), now)
-    for transaction, lot, amount in late:
-        give_back(change, transaction, [(lot, amount)], "expired")
+    for transaction, parts in late:
+        end_in_time(change, transaction, parts)
     for lot in due:
         waiting = min(lot.pending, lot.due_amount)
         if waiting and lot.available_at is not None and lot.available_at <= now:

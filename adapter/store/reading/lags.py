@@ -77,14 +77,23 @@ def _oldest(connection: Connection, env: int, state: str, now: Millis) -> float:
 
 
 def _means(connection: Connection, named: Mapping[int, Label]) -> dict[Label, float]:
-    """Return the mean of (completed - created); an environment without such a credit has none."""
+    """Return the mean of (usable - created); an environment without such a credit has none.
+
+    Credits of orders are complete once they can be used; others may wait after that, and say until when.
+    """
     found: dict[Label, float] = {}
     rows = t.transactions.c
     for env, label in named.items():
         newest = _newest(
-            t.transactions, env, NEWEST_CREDITS, rows.kind, rows.state, rows.created_at, rows.completed_at
+            t.transactions,
+            env,
+            NEWEST_CREDITS,
+            rows.kind,
+            rows.state,
+            rows.created_at,
+            func.coalesce(rows.available_at, rows.completed_at).label("usable_at"),
         ).subquery()
-        waited = newest.c.completed_at - newest.c.created_at
+        waited = newest.c.usable_at - newest.c.created_at
         query = select(func.sum(waited), func.count(waited)).where(
             newest.c.kind == "credit", newest.c.state == "completed"
         )

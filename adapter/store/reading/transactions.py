@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from adapter.book.state import Transaction
 from adapter.store import tables as t
@@ -20,7 +20,9 @@ _COLUMNS = columns_of(t.transactions, TRANSACTION_COLUMNS)
 
 @dataclass(frozen=True, slots=True)
 class TransactionFilter:
-    """What a list of transactions is narrowed by; instants compare with when it was created."""
+    """What a list of transactions is narrowed by; instants compare with when it was created. States are as of `now`."""
+
+    now: Millis
 
     member: int | None = None
     state: str | None = None
@@ -54,22 +56,39 @@ def list_transactions(
         query = query.where(columns.id < decode_cursor(cursor, int)[0])
     for column, value in (
         (columns.member, chosen.member),
-        (columns.state, chosen.state),
         (columns.kind, chosen.kind),
         (columns.order_source, chosen.source),
         (columns.definition, chosen.definition),
     ):
         if value is not None:
             query = query.where(column == value)
+    if chosen.state is not None:
+        query = query.where(in_state(chosen.state, chosen.now))
     if chosen.metadata is not None:
-        name, _, value = chosen.metadata.partition(":")
-        labels = t.transaction_metadata.c
-        labelled = select(labels.transaction).where(
-            labels.env == env, labels.name == name, labels.value == value
-        )
-        query = query.where(columns.id.in_(labelled))
+        query = query.where(columns.id.in_(labelled(env, chosen.metadata)))
     if chosen.since is not None:
         query = query.where(columns.created_at >= chosen.since)
     if chosen.until is not None:
         query = query.where(columns.created_at < chosen.until)
     return page_of([Transaction(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
+
+
+def in_state(state: str, now: Millis) -> ColumnElement[bool]:
+    """Return the condition of being in a state as of now, whether or not the sweep has come by."""
+    columns = t.transactions.c
+    due = and_(columns.state == "pending", columns.due_at <= now)
+    if state == "pending":
+        return and_(columns.state == state, or_(columns.due_at.is_(None), columns.due_at > now))
+    if state == "expired":
+        return or_(columns.state == state, and_(due, columns.due_at == columns.expires_at))
+    if state == "completed":
+        late = or_(columns.expires_at.is_(None), columns.due_at != columns.expires_at)
+        return or_(columns.state == state, and_(due, late))
+    return columns.state == state
+
+
+def labelled(env: int, metadata: str) -> Select[tuple[int]]:
+    """Select the transactions that have this in their metadata; it is written `name:value`."""
+    name, _, value = metadata.partition(":")
+    labels = t.transaction_metadata.c
+    return select(labels.transaction).where(labels.env == env, labels.name == name, labels.value == value)
