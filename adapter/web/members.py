@@ -12,9 +12,9 @@ from adapter.book.state import Balance
 from adapter.clock import iso
 from adapter.points import points
 from adapter.store.explain import explain_member, explain_order
-from adapter.store.reading.balances import choose_definition, definitions_of
+from adapter.store.reading.balances import balance_row, choose_definition, definitions_of
 from adapter.store.reading.members import MemberFilter, MemberRow, find_member, list_members
-from adapter.store.reading.statement import Line, Whose, accounts_at, statement
+from adapter.store.reading.statement import Accounts, Line, Whose, accounts_at, statement
 from adapter.web.balances import balance_of
 from adapter.web.queries import Instant, Listing, OneDefinition, Reference, Selection
 from adapter.web.routing import Call, Route
@@ -69,13 +69,21 @@ def member_statement(call: Call) -> dict[str, Any]:
     whose = Whose(call.env, row.id, definition.id, asked.as_of)
     page = statement(call.database, whose, limit=asked.limit, cursor=asked.cursor)
     shown = page.view(lambda line: _line_view(line, definition.decimals))
-    closing = accounts_at(call.database, whose)
+    closing = _closing(call, whose)
     return {
         **_whose(row, definition),
         "as_of": iso(call.now if asked.as_of is None else asked.as_of),
         **shown,
         "closing": _accounts_view(closing, definition.decimals),
     }
+
+
+def _closing(call: Call, whose: Whose) -> Accounts:
+    """Return the accounts that a statement ends with: the balance as it is written, or the sum up to an instant."""
+    if whose.as_of is not None:
+        return accounts_at(call.database, whose)
+    balance = balance_row(call.database, whose.env, whose.member, whose.definition)
+    return balance.pending, balance.available, balance.reserved, balance.owed
 
 
 def explain(call: Call) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from adapter.store import tables as t
 from adapter.store.reading.paging import Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from adapter.clock import Millis
 
@@ -70,27 +70,23 @@ class Whose:
 
 
 def statement(connection: Connection, whose: Whose, *, limit: int, cursor: str | None = None) -> Page[Line]:
-    """Return a page, oldest first; what came before the page is summed up by the database."""
+    """Return a page, oldest first. The cursor carries the accounts as the page before left them: nothing is summed up."""
     transfers = t.transfers.c
     query = select(*TRANSFER_COLUMNS).where(*whose.conditions()).order_by(transfers.sequence, transfers.n)
-    before: Accounts = (0, 0, 0, 0)
+    before: Sequence[int] = (0, 0, 0, 0)
     if cursor is not None:
-        sequence, n = decode_cursor(cursor, int, int)
+        sequence, n, *before = decode_cursor(cursor, int, int, int, int, int, int)
         later = or_(transfers.sequence > sequence, (transfers.sequence == sequence) & (transfers.n > n))
         query = query.where(later)
-        before = accounts_at(connection, whose, (sequence, n))
     rows = connection.execute(query.limit(limit + 1)).all()
-    return page_of(_run(before, rows), limit, lambda line: (line.transfer.sequence, line.transfer.n))
+    pending, available, reserved, owed = before
+    lines = _run((pending, available, reserved, owed), rows)
+    return page_of(lines, limit, lambda line: (line.transfer.sequence, line.transfer.n, *line.after))
 
 
-def accounts_at(connection: Connection, whose: Whose, place: tuple[int, int] | None = None) -> Accounts:
-    """Return the accounts after the transfer at `place` (sequence, n), or after all of them."""
-    transfers = t.transfers.c
+def accounts_at(connection: Connection, whose: Whose) -> Accounts:
+    """Return the accounts after all of these transfers, summed up by the database."""
     query = select(*(sum_into(account) for account in MEMBER_ACCOUNTS)).where(*whose.conditions())
-    if place is not None:
-        sequence, n = place
-        earlier = or_(transfers.sequence < sequence, (transfers.sequence == sequence) & (transfers.n <= n))
-        query = query.where(earlier)
     pending, available, reserved, owed = tuple(connection.execute(query).one())
     return int(pending), int(available), int(reserved), int(owed)
 
