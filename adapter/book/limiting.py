@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from adapter import ids
 from adapter.book.advising import advice_of
 from adapter.book.state import RedemptionState
+from adapter.book.tiers import tier_of
 from adapter.clock import iso
 from adapter.commands import Outcome
 from adapter.program.bars import Barred
@@ -61,7 +62,7 @@ def refusal(work: WorkingSet, wish: Wish, program: Program) -> Outcome | None:
         return _locked(lock, work.now)
     decimals = work.catalog.definitions[env, definition].decimals
     rules = in_smallest_units(program.redeeming, decimals)
-    tier = None
+    tier = tier_of(work, env, member, program.name) if rules.tiers else None
     since = day_began(work.now, rules, program.timezone)
     today = redeemed_today(work, wish.key, since)
     limits = limits_of(rules, redeemed_today=today, tier=tier, advice=advice_of(work, env, member))

@@ -14,6 +14,7 @@ from adapter.web import (
     events,
     members,
     messages,
+    redeemable,
     replays,
     reports,
     transactions,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ROUTES: tuple[Route, ...] = (
     *members.ROUTES,
     *advice.ROUTES,
+    *redeemable.ROUTES,
     *balances.ROUTES,
     *transactions.ROUTES,
     *booking.ROUTES,
