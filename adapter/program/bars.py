@@ -47,7 +47,7 @@ class Barred:
                 "A fraud advice is outstanding for this member: nothing can be redeemed until it is cleared."
             )
         if self.bar is Bar.BELOW_MINIMUM:
-            return f"{asked} is less than the minimum of {self._shown(minimum_of(self.rules))}; redeem at least that."
+            return f"{asked} is less than the minimum of {self._shown(minimum_of(self.rules))}."
         if self.bar is Bar.NOT_AN_INCREMENT:
             below = increments_below(self.points, self.rules)
             nearest = f" {self._shown(below.money)} is the next below." if below.points else ""

@@ -136,10 +136,8 @@ def _why(now: _Now, most: Span) -> dict[str, str | None]:
     if most.points:
         return {"reason": None, "explanation": None}
     if now.state != "published":
-        return {
-            "reason": f"program_{now.state}",
-            "explanation": "The program lets no points be redeemed now.",
-        }
+        code = "program_not_published" if now.state == "draft" else f"program_{now.state}"
+        return {"reason": code, "explanation": "The program lets no points be redeemed now."}
     if now.lock is not None:
         name = ids.show("rdm", now.lock.id)
         why = f"Redemption {name} locks this balance until {iso(now.lock.locks_until or 0)}."

@@ -184,7 +184,7 @@ def test_the_sentences_say_what_to_do() -> None:
     }
     assert said == {
         Bar.BLOCKED: "A fraud advice is outstanding for this member: nothing can be redeemed until it is cleared.",
-        Bar.BELOW_MINIMUM: "15.00 EUR is less than the minimum of 10.00 EUR; redeem at least that.",
+        Bar.BELOW_MINIMUM: "15.00 EUR is less than the minimum of 10.00 EUR.",
         Bar.NOT_AN_INCREMENT: "Redeem whole multiples of 10.00 EUR, not 15.00 EUR. 10.00 EUR is the next below.",
         Bar.PER_TRANSACTION: "15.00 EUR is more than one redemption may be worth: 50.00 EUR.",
         Bar.PER_DAY: "15.00 EUR is more than the 30.00 EUR that is left of the 100.00 EUR of a day.",
