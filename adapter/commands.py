@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from adapter.clock import Millis
 from adapter.events import Event
@@ -227,6 +228,59 @@ class PlaceOrder(Asked, frozen=True, kw_only=True, tag="place_order", gc=False):
     metadata: dict[str, str] = {}
 
 
+class EnrolMember(Asked, frozen=True, kw_only=True, tag="enrol_member", gc=False):
+    """Make somebody a member, known to a shop or to none. The caller draws `id`.
+
+    `customer` is (source, the shop's customer id); `birthday` is YYYY-MM-DD.
+    """
+
+    id: int
+    joined_at: Millis
+    customer: tuple[str, str] | None = None
+    email: str | None = None
+    name: str | None = None
+    birthday: str | None = None
+    metadata: dict[str, str] = {}
+
+
+class UpdateMember(Asked, frozen=True, kw_only=True, tag="update_member", gc=False):
+    """Change what is known of a member: what is unset stays, what is None goes. `id` tells it from other changes."""
+
+    id: int
+    member: int
+    email: str | UnsetType | None = UNSET
+    name: str | UnsetType | None = UNSET
+    birthday: str | UnsetType | None = UNSET
+    metadata: dict[str, str] | UnsetType | None = UNSET
+
+
+class TurnMember(Asked, frozen=True, kw_only=True, tag="turn_member", gc=False):
+    """Delete a member, take the deletion back, or erase who they are. `id` tells it from other commands."""
+
+    id: int
+    member: int
+    state: str  # deleted | active | erased
+
+
+class MergeMembers(Asked, frozen=True, kw_only=True, tag="merge_members", gc=False):
+    """Make all that is `member`'s the other's: points, orders, what the shops call them."""
+
+    member: int
+    into: int
+
+
+class TransferPoints(Asked, frozen=True, kw_only=True, tag="transfer_points", gc=False):
+    """Give points of a member to another. The caller draws the ids: of the debit, and of the credit."""
+
+    id: int
+    credit: int
+    member: int
+    to: int
+    definition: int
+    amount: int
+    reason: str | None = None
+
+
 ApiCommand = (
     BeginTransaction
     | EndTransaction
@@ -237,6 +291,11 @@ ApiCommand = (
     | ClearFlag
     | AttributeVoucher
     | MoveVoucher
+    | EnrolMember
+    | UpdateMember
+    | TurnMember
+    | MergeMembers
+    | TransferPoints
 )
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 

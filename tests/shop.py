@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from sqlalchemy import Engine, insert, select
 
-from adapter.commands import BeginTransaction, Command, EndTransaction, Outcome, RecordEvent
+from adapter.commands import (
+    BeginTransaction,
+    Command,
+    EndTransaction,
+    EnrolMember,
+    MergeMembers,
+    Outcome,
+    RecordEvent,
+    TransferPoints,
+    TurnMember,
+    UpdateMember,
+)
 from adapter.engine.batch import Batcher
 from adapter.events import (
     Cancellation,
@@ -207,6 +218,33 @@ def end(member: int, number: int, state: str, **more: Any) -> EndTransaction:
     """Return the command that completes or cancels."""
     fields: dict[str, Any] = {"env": 1, "definition": 1, "received_at": NOW, **more}
     return EndTransaction(transaction=number, member=member, state=state, **fields)
+
+
+def enrol(number: int, **more: Any) -> EnrolMember:
+    """Return the command that makes somebody a member; `number` is their id."""
+    fields: dict[str, Any] = {"env": 1, "joined_at": NOW, "received_at": NOW, **more}
+    return EnrolMember(id=number, **fields)
+
+
+def update(number: int, member: int, **changes: Any) -> UpdateMember:
+    """Return the command that changes what is known of a member; `number` tells it from others."""
+    return UpdateMember(env=1, received_at=NOW, id=number, member=member, **changes)
+
+
+def turn(number: int, member: int, state: str) -> TurnMember:
+    """Return the command that deletes, restores or erases a member."""
+    return TurnMember(env=1, received_at=NOW, id=number, member=member, state=state)
+
+
+def merge(member: int, into: int) -> MergeMembers:
+    """Return the command that makes one member's everything another's."""
+    return MergeMembers(env=1, received_at=NOW, member=member, into=into)
+
+
+def transfer(number: int, member: int, to: int, amount: int, **more: Any) -> TransferPoints:
+    """Return the command that gives points away; `number` is the debit's id, the next one the credit's."""
+    fields: dict[str, Any] = {"env": 1, "definition": 1, "received_at": NOW, **more}
+    return TransferPoints(id=number, credit=number + 1, member=member, to=to, amount=amount, **fields)
 
 
 # --- the events of an order's life -----------------------------------------------------------------------------------

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+_ARRIVE = {Account.ISSUED: "earn", Account.MOVED: "transfer_in"}
+"""What it is called when points become available, by where they come from."""
+
+
 def turn_of(lot: Lot) -> tuple[int, int]:
     """Return what lots are sorted by as they are consumed."""
     return (LATEST + 1 if lot.expires_at is None else lot.expires_at, lot.id)
@@ -38,14 +42,14 @@ def take(lots: Iterable[Lot], amount: int) -> list[tuple[Lot, int]]:
 
 def land(change: Change, lot: Lot, amount: int, *, origin: Account, transaction: int | None) -> None:
     """Make points usable: what the member owes is repaid first; what is left of a lot already over expires at once."""
-    order = _order(lot)
+    order = order_of(lot)
     owed = min(change.balance.owed, amount)
     if owed:
         move(
             change, (origin, Account.OWED), [(lot, owed)], kind="repay", order=order, transaction=transaction
         )
     if amount > owed:
-        kind = "earn" if origin is Account.ISSUED else "activate"
+        kind = _ARRIVE.get(origin, "activate")
         parts: list[tuple[Lot | None, int]] = [(lot, amount - owed)]
         move(change, (origin, Account.AVAILABLE), parts, kind=kind, order=order, transaction=transaction)
     expire(change, lot)
@@ -64,7 +68,7 @@ def release(change: Change, parts: Iterable[tuple[Lot, int]], *, transaction: in
                 (Account.RESERVED, target),
                 [(lot, part)] if part else [],
                 kind=kind,
-                order=_order(lot),
+                order=order_of(lot),
                 transaction=transaction,
             )
         expire(change, lot)
@@ -75,7 +79,7 @@ def expire(change: Change, lot: Lot) -> int:
     if lot.live(change.now) or not lot.available:
         return 0
     amount = lot.available
-    move(change, (Account.AVAILABLE, Account.EXPIRED), [(lot, amount)], kind="expire", order=_order(lot))
+    move(change, (Account.AVAILABLE, Account.EXPIRED), [(lot, amount)], kind="expire", order=order_of(lot))
     return amount
 
 
@@ -90,11 +94,12 @@ def revive(change: Change, lot: Lot) -> None:
             (Account.EXPIRED, target),
             [(lot, amount)] if amount else [],
             kind="revive",
-            order=_order(lot),
+            order=order_of(lot),
         )
 
 
-def _order(lot: Lot) -> tuple[str, str] | None:
+def order_of(lot: Lot) -> tuple[str, str] | None:
+    """Return the order that gave a lot, None where there is none."""
     return (
         (lot.order_source, lot.order_ref)
         if lot.order_source is not None and lot.order_ref is not None

@@ -165,7 +165,7 @@ def tell_tier(work: WorkingSet, change: TierChange, group: TierGroup, since: Mil
 
 
 def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Person | None) -> None:
-    """Queue `member.created`, `.updated` or `.deleted`. Nothing personal is told but the address and name."""
+    """Queue `member.created`, `.updated`, `.merged` or `.deleted`; nothing personal but the address and name."""
     if not wanted(work, member.env, kind):
         return
     data: dict[str, Any] = {
@@ -174,6 +174,7 @@ def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Per
         "state": member.state,
         "email": person.email if person else None,
         "name": person.name if person else None,
+        "merged_into": None if member.merged_into is None else ids.show("mem", member.merged_into),
     }
     body = render(kind, work.now, data)
     work.messages.append(Message(member.env, work.new_id(), kind, member.id, None, None, work.now, body))

@@ -64,6 +64,28 @@ def _by_address(work: WorkingSet, env: int, email: str) -> int | None:
     return known if known is not None else work.by_email.get((env, email))
 
 
+def address_is_person(work: WorkingSet, env: int) -> bool:
+    """Return whether some program of an environment says that an e-mail address is one person."""
+    return any(
+        work.catalog.version_at(env, name, work.now).program.members.match_email
+        for whose, name in work.catalog.programs
+        if whose == env
+    )
+
+
+def member_at(work: WorkingSet, env: int, email: str | None) -> int | None:
+    """Return the member whom an address leads to, where an address is a person."""
+    return _by_address(work, env, email) if email and address_is_person(work, env) else None
+
+
+def lead_by_address(work: WorkingSet, env: int, email: str | None, member: int) -> None:
+    """Let an address lead to a member from now on, where an address is a person and leads to nobody yet."""
+    if email and address_is_person(work, env) and (env, ADDRESS, email) not in work.identities:
+        work.identities.put((env, ADDRESS, email), member)
+    if email:
+        work.by_email.setdefault((env, email), member)
+
+
 def _link(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
     env, owner, customer = key
     work.identities.put(key, member)
@@ -73,13 +95,18 @@ def _link(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
 def _enrol(work: WorkingSet, key: tuple[int, str, str], customer: Customer, program: str) -> int:
     env = key[0]
     member = Member(env, work.new_id(), "active", work.now, work.now)
-    work.members.put((env, member.id), member)
-    _link(work, key, member.id)
-    person = Person(env, member.id, customer.email, customer.name, 0)
-    work.people.put((env, member.id), person)
+    begin_member(work, member, Person(env, member.id, customer.email, customer.name, 0), key)
     work.joined.append((env, member.id, program))
-    tell_member(work, MessageType.MEMBER_CREATED, member, person)
     return member.id
+
+
+def begin_member(work: WorkingSet, member: Member, person: Person, key: tuple[int, str, str] | None) -> None:
+    """Make somebody a member, known to a shop by `key` (env, source, customer id) or to none."""
+    work.members.put((member.env, member.id), member)
+    if key is not None:
+        _link(work, key, member.id)
+    work.people.put((member.env, member.id), person)
+    tell_member(work, MessageType.MEMBER_CREATED, member, person)
 
 
 def learn(work: WorkingSet, env: int, member: int, customer: Customer, version: Millis) -> bool:
@@ -115,11 +142,11 @@ def apply_customer(work: WorkingSet, source: Source, event: Event) -> int | Reas
         return found
     known = work.identities.get((source.env, owner, customer.id or ""))
     if known is not None:
-        _leave(work, source.env, known, erase=event.type is EventType.CUSTOMER_REDACTED)
+        leave(work, source.env, known, erase=event.type is EventType.CUSTOMER_REDACTED)
     return known
 
 
-def _leave(work: WorkingSet, env: int, member: int, *, erase: bool) -> None:
+def leave(work: WorkingSet, env: int, member: int, *, erase: bool) -> None:
     """Mark a member as deleted, or erase the person: the ledger keeps its transfers either way."""
     row = work.members.get((env, member))
     if row is None or row.state == "erased" or (row.state == "deleted" and not erase):

@@ -76,14 +76,25 @@ def _claim(work: WorkingSet, source: Source, event: Event, cause: Cause) -> None
     """Give guests' parked orders to the member that their address turned out to be."""
     customer = event.customer or Customer()
     member = claimant_of(work, source, customer)
-    for key in [] if member is None else work.guests.pop((source.env, customer.email or ""), []):
+    if member is not None:
+        claim_orders(work, source.env, customer.email, member, cause)
+
+
+def claim_orders(work: WorkingSet, env: int, email: str | None, member: int, cause: Cause) -> None:
+    """Give a member the parked orders with their address, of programs in which an address is a person."""
+    for key in work.guests.pop((env, email or ""), []):
         order = work.orders.get(key)
-        if (
-            member is not None
-            and order is not None
-            and order.member is None
-            and order.email == customer.email
-        ):
+        if order is None or order.member is not None or order.email != email:
+            continue
+        if work.catalog.version_at(env, order.program, work.now).program.members.match_email:
+            _settle_order(work, order, member, cause)
+
+
+def claim_awaited(work: WorkingSet, customer: tuple[int, str, str], member: int, cause: Cause) -> None:
+    """Give a member the orders that they placed as the shop's customer (env, source, id) before they were one."""
+    for key in work.awaited.pop(customer, []):
+        order = work.orders.get(key)
+        if order is not None and order.member is None and order.customer == customer[2]:
             _settle_order(work, order, member, cause)
 
 
@@ -167,11 +178,15 @@ def _settle_order(work: WorkingSet, order: Order, found: int | Reason, cause: Ca
     target = target_of(order.facts, setting, work.now)
     if isinstance(found, int):
         post_order(work, order, found, target, setting=setting, cause=cause)
-        order.member, order.email = found, None
+        order.member, order.email, order.customer = found, None, None
     else:
-        order.member, order.email = None, customer_of(order.facts, order.source).email
+        customer = customer_of(order.facts, order.source)
+        order.member, order.email, order.customer = None, customer.email, customer.id
         if order.email:
             work.guests.setdefault((order.env, order.email), []).append(order.key)
+        if order.customer:
+            awaited = (order.env, order.source, order.customer)
+            work.awaited.setdefault(awaited, []).append(order.key)
     describe(order, target, setting)
     recount(work, order, target, setting, cause)
     if waited and not target.parked:

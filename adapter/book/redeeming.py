@@ -26,7 +26,7 @@ from adapter.book.linking import follow_order, know_links
 from adapter.book.lots import take
 from adapter.book.posting import finish, tell_redemptions
 from adapter.book.redemptions import come_back, hold, let_go, move_on, spend, use_held
-from adapter.book.refusals import insufficient, member_refusal, program_refusal
+from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Redemption, RedemptionState
 from adapter.book.transfers import Cause
@@ -120,6 +120,8 @@ def move_redemption(work: WorkingSet, command: MoveRedemption, event: int) -> Ou
     redemption = work.redemptions.get(command.redemption)
     if redemption is None:
         return Outcome(error="not_found", reason="There is no such redemption.")
+    if redemption.member != command.member:
+        return moved_on(redemption.member)
     change = work.change(
         redemption.balance_key, Cause(f"redemption.{command.state}", command.received_at, event)
     )

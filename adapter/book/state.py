@@ -135,6 +135,7 @@ class Order:
     placed_at: Millis | None = None
     parts: str | None = None  # JSON [[rule, points], …]; None: the only rule gave the whole award
     standing: str | None = None  # JSON of membership.Kept: where its member stood when it was settled first
+    customer: str | None = None  # the shop's customer id, while they are no member
 
     @property
     def key(self) -> tuple[int, str, str]:
@@ -172,10 +173,16 @@ class Transaction:
     redemption: int | None = None  # the redemption that owns it
     available_at: Millis | None = None  # from when on credited points can be used
     completes_at: Millis | None = None  # a pending one is completed by time alone at this instant
+    chain: int | None = None  # on whose chain `sequence` is, where another member has it since
 
     @property
     def balance_key(self) -> tuple[int, int, int]:
         return (self.env, self.member, self.definition)
+
+    @property
+    def change_key(self) -> tuple[int, int, int, int | None]:
+        """Return the change that `sequence` names."""
+        return (self.env, self.chain or self.member, self.definition, self.sequence)
 
     @property
     def due_at(self) -> Millis | None:

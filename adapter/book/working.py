@@ -49,6 +49,13 @@ class Rows(Generic[Key, Value]):
     def get(self, key: Key) -> Value | None:
         return self._rows.get(key)
 
+    def __contains__(self, key: Key) -> bool:
+        return key in self._rows
+
+    def amend(self, key: Key, value: Value) -> None:
+        """Exchange a row for what a statement about many rows makes of it; one that is new is inserted as that."""
+        self._rows[key] = value
+
     def put(self, key: Key, value: Value) -> Value:
         """Add or replace a row, to be written."""
         self._rows[key] = value
@@ -158,6 +165,9 @@ class WorkingSet:
     )  # by (env, member): "shop:7000"
     by_email: dict[tuple[int, str], int] = field(default_factory=dict)  # the oldest member with this address
     guests: dict[tuple[int, str], list[OrderKey]] = field(default_factory=dict)  # parked orders by address
+    awaited: dict[OrderKey, list[OrderKey]] = field(
+        default_factory=dict
+    )  # parked orders by (env, source, customer id)
     due: dict[BalanceKey, list[Lot]] = field(default_factory=dict)  # lots that time has caught up with
     later: dict[BalanceKey, Millis] = field(default_factory=dict)  # the first instant after those
     lots_of: dict[BalanceKey, dict[int, Lot]] = field(default_factory=dict)  # those of `lots`, by balance
@@ -209,6 +219,7 @@ class WorkingSet:
         default_factory=dict
     )  # members whose tiers have to be looked at once the command is decided, and why
     forgotten: set[tuple[int, int]] = field(default_factory=set)  # members whose person is erased
+    merged: dict[tuple[int, int], int] = field(default_factory=dict)  # (env, member): who has all of it now
     unparked: dict[OrderKey, int | None] = field(
         default_factory=dict
     )  # orders that found their member or totals

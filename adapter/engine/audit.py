@@ -42,7 +42,7 @@ _KEY = ("env", "member", "definition")
 def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) -> list[str]:
     """Return every violation as one line; an empty list says that the book is right."""
     with snapshot(engine) as connection:
-        found = list(_orphans(connection))
+        found = [*_orphans(connection), *_check_merged(connection), *_check_moved(connection)]
         keys = iter(
             connection.execute(select(*(t.balances.c[name] for name in _KEY)).order_by(*_KEY_COLUMNS)).all()
         )
@@ -71,6 +71,51 @@ def _orphans(connection: Connection) -> Iterator[str]:
         )
         for row in connection.execute(text(query)):
             yield f"{_name((row[0], row[1], row[2]))}: has {table} but no balance"
+
+
+def _check_merged(connection: Connection) -> Iterator[str]:
+    """Find members who were merged into somebody who is no member, or of whom something was left behind."""
+    query = (
+        "SELECT m.env, m.id, m.merged_into FROM members m LEFT JOIN members s ON s.env = m.env AND s.id = m.merged_into "
+        "WHERE m.merged_into IS NOT NULL AND (s.id IS NULL OR s.merged_into IS NOT NULL)"
+    )
+    for env, member, into in connection.execute(text(query)):
+        yield (
+            f"member {ids.show('mem', member)} (environment {env}): is merged into {ids.show('mem', into)}, "
+            "who does not go on in their place"
+        )
+    for table, left in _LEFT_BEHIND.items():
+        query = (
+            f"SELECT DISTINCT m.env, m.id FROM members m JOIN {table} x ON x.env = m.env AND x.member = m.id "  # noqa: S608 - names of ours
+            f"WHERE m.merged_into IS NOT NULL AND {left}"
+        )
+        for env, member in connection.execute(text(query)):
+            yield f"member {ids.show('mem', member)} (environment {env}): was merged, and has {table} left"
+
+
+_LEFT_BEHIND = {
+    "balances": "x.pending + x.available + x.reserved + x.owed > 0",
+    "orders": "1 = 1",
+    "transactions": "1 = 1",
+    "redemptions": "1 = 1",
+    "vouchers": "1 = 1",
+    "identities": "1 = 1",
+    "people": "1 = 1",
+}
+"""By table: which rows a merge moves from one member to the other."""
+
+
+def _check_moved(connection: Connection) -> Iterator[str]:
+    """Find what one member gave and no other got: in each commit the account between them is zero."""
+    query = (
+        "SELECT env, event, definition, sum(CASE WHEN to_account = 'moved' THEN amount ELSE -amount END) AS net "
+        "FROM transfers WHERE to_account = 'moved' OR from_account = 'moved' "
+        "GROUP BY env, event, definition "
+        "HAVING sum(CASE WHEN to_account = 'moved' THEN amount ELSE -amount END) != 0"
+    )
+    for env, event, definition, net in connection.execute(text(query)):
+        name = "no event" if event is None else ids.show("evt", event)
+        yield f"{name} definition {definition} (environment {env}): moved {net} that nobody has"
 
 
 def _check_balances(connection: Connection, keys: list[Key]) -> Iterator[str]:

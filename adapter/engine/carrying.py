@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 from adapter.book.advising import advise
 from adapter.book.balance_orders import place_order
 from adapter.book.degraded import clear_flag
+from adapter.book.enrolling import enrol_member, turn_member, update_member
+from adapter.book.giving import transfer_points
+from adapter.book.merging import merge_members
 from adapter.book.redeeming import begin_redemption, move_redemption
 from adapter.book.transacting import begin_transaction, end_transaction
 from adapter.book.vouching import attribute_voucher, move_voucher
@@ -22,12 +25,17 @@ from adapter.commands import (
     ClearFlag,
     Elapse,
     EndTransaction,
+    EnrolMember,
     LapseVoucher,
+    MergeMembers,
     MoveRedemption,
     MoveVoucher,
     PlaceOrder,
     RecordEvent,
     Review,
+    TransferPoints,
+    TurnMember,
+    UpdateMember,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +65,9 @@ class Touched:
     advised: set[tuple[int, int]] = field(default_factory=set)  # (env, member) whose newest advice counts
     orders: set[OrderKey] = field(default_factory=set)
     redemptions: set[tuple[int, int]] = field(default_factory=set)  # (env, redemption), with their lots
+    whole: set[tuple[int, int]] = field(default_factory=set)  # members of whom everything is needed
+    customers: set[tuple[int, str, str]] = field(default_factory=set)  # (env, source, customer id)
+    addresses: set[tuple[int, str]] = field(default_factory=set)  # (env, e-mail address)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +168,34 @@ def _touch_voucher(command: MoveVoucher, touched: Touched) -> None:
         touched.occasions.add((command.env, command.member, *command.occasion))
 
 
+def _touch_enrol(command: EnrolMember, touched: Touched) -> None:
+    if command.customer is not None:
+        touched.customers.add((command.env, *command.customer))
+    if command.email is not None:
+        touched.addresses.add((command.env, command.email))
+
+
+def _touch_update(command: UpdateMember, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    if isinstance(command.email, str):
+        touched.addresses.add((command.env, command.email))
+
+
+def _touch_merge(command: MergeMembers, touched: Touched) -> None:
+    both = {(command.env, command.member), (command.env, command.into)}
+    touched.members |= both
+    touched.whole |= both
+    touched.advised |= both
+
+
+def _touch_transfer(command: TransferPoints, touched: Touched) -> None:
+    for member in (command.member, command.to):
+        touched.members.add((command.env, member))
+        touched.balances.add((command.env, member, command.definition))
+    touched.spent.add((command.env, command.member, command.definition))
+    touched.advised.add((command.env, command.member))
+
+
 WAYS: dict[type[ApiCommand], Way] = {
     BeginTransaction: Way(
         "transaction",
@@ -191,5 +230,23 @@ WAYS: dict[type[ApiCommand], Way] = {
         move_redemption,
         _touch_move,
         lambda command: f"redemption:{command.redemption}:{command.state}",
+    ),
+    EnrolMember: Way(
+        "member",
+        enrol_member,
+        _touch_enrol,
+        lambda command: f"enrol:{command.id}",
+        member=lambda command: command.id,
+    ),
+    UpdateMember: Way("member", update_member, _touch_update, lambda command: f"update:{command.id}"),
+    TurnMember: Way(
+        "member",
+        turn_member,
+        lambda command, touched: touched.members.add((command.env, command.member)),
+        lambda command: f"turn:{command.id}",
+    ),
+    MergeMembers: Way("member", merge_members, _touch_merge, lambda command: f"merge:{command.member}"),
+    TransferPoints: Way(
+        "transfer", transfer_points, _touch_transfer, lambda command: f"transfer:{command.id}"
     ),
 }

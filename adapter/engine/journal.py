@@ -10,22 +10,23 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from sqlalchemy import text
 
 from adapter.book.working import StoredEvent
-from adapter.commands import ApiCommand, EventState, Outcome, RecordEvent
+from adapter.commands import ApiCommand, EnrolMember, EventState, Outcome, RecordEvent, UpdateMember
 from adapter.engine.carrying import WAYS
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 API = "@api"
 """The source of commands. No shop's name has this letter."""
 
-MEMBER_FIELDS = ("member",)
+MEMBER_FIELDS = ("member", "into", "to")
 """The fields of commands that name a member."""
 
 _encoder = msgspec.json.Encoder()
@@ -59,6 +60,40 @@ def command_of(body: bytes, env: int, members: Counterparts) -> ApiCommand:
         if getattr(command, name, None) is not None
     }
     return msgspec.structs.replace(command, **others)
+
+
+def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
+    """Take what says who they were out of the stored commands of members, and of those who were merged into them.
+
+    A shop's customer id stays: the shop's own webhooks have it, and by it `rebuild` finds the same member.
+    """
+    before = select_by_keys(connection, t.members, ("env", "merged_into"), members, columns=("env", "id"))
+    theirs = {*members, *((row.env, row.id) for row in before)}
+    rows = select_by_keys(
+        connection,
+        t.events,
+        ("env", "member"),
+        theirs,
+        columns=("env", "id", "body"),
+        where="t.topic IN ('member.created', 'member.updated') AND t.source = '@api'",
+    )
+    bare = [
+        {"env": row.env, "id": row.id, "body": _encoder.encode(_nameless(_decoder.decode(row.body)))}
+        for row in rows
+    ]
+    if bare:
+        connection.execute(text("UPDATE events SET body = :body WHERE env = :env AND id = :id"), bare)
+
+
+def _nameless(command: ApiCommand) -> ApiCommand:
+    """Return a command that enrols or changes somebody, without who it is."""
+    if isinstance(command, EnrolMember):
+        return msgspec.structs.replace(command, email=None, name=None, birthday=None, metadata={})
+    if isinstance(command, UpdateMember):
+        return UpdateMember(
+            env=command.env, received_at=command.received_at, id=command.id, member=command.member
+        )
+    return command
 
 
 class Counterparts:

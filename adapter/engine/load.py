@@ -37,7 +37,7 @@ from adapter.store.rows import (
 from adapter.store.usable import next_lots
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -51,10 +51,22 @@ def load(
     """Fill the working set. `needs` are balances of which a clawback or a debit asked for all lots."""
     events = [command for command in commands if isinstance(command, RecordEvent)]
     touched = touched_by(commands)
-    due_orders = _orders_of_due_lots(connection, touched.balances, work.now)
-    _load_orders(connection, work, events, [*due_orders, *touched.orders])
+    touched.balances |= {
+        (env, member, definition)
+        for env, member in touched.whole
+        for whose, definition in work.catalog.definitions
+        if whose == env
+    }
+    more = [
+        *_orders_of_due_lots(connection, touched.balances, work.now),
+        *touched.orders,
+        *_orders_of_members(connection, touched.whole),
+        *_guest_orders(connection, touched.addresses if _matches_email(work) else ()),
+        *_awaited_orders(connection, touched.customers),
+    ]
+    _load_orders(connection, work, events, more)
     find_linked(connection, work, events, touched)
-    _load_people(connection, work, events, touched.members)
+    _load_people(connection, work, events, touched)
     _load_balances(connection, work, touched)
     load_standing(connection, work, events)
     _load_lots(connection, work, touched, needs)
@@ -73,6 +85,12 @@ def _orders_of_due_lots(
     """Return the orders whose points time moves. Read without a lock, to lock the orders before the balances."""
     rows = _due_lots(connection, lapses, now)
     return [(row[0], row[4], row[5]) for row in rows if row[4] is not None and row[7] > 0]
+
+
+def _orders_of_members(connection: Connection, members: set[tuple[int, int]]) -> list[tuple[int, str, str]]:
+    """Return all orders of these members."""
+    found = select_by_keys(connection, t.orders, ("env", "member"), members, columns=("env", "source", "ref"))
+    return [tuple(row) for row in found]
 
 
 def _due_lots(connection: Connection, lapses: set[BalanceKey], now: int) -> list[Any]:
@@ -97,7 +115,7 @@ def _load_orders(
                 keys.append((command.env, source.orders_of, event.order))
             if event.customer is not None and event.customer.id and event.customer.email:
                 addresses.append((command.env, event.customer.email))
-    guests = _guest_orders(connection, work, addresses)
+    guests = _guest_orders(connection, addresses if _matches_email(work) else [])
     rows = select_by_keys(
         connection,
         t.orders,
@@ -112,21 +130,32 @@ def _load_orders(
         work.orders.load(order.key, order)
         if order.member is None and order.email:
             work.guests.setdefault((order.env, order.email), []).append(order.key)
+        if order.member is None and order.customer:
+            work.awaited.setdefault((order.env, order.source, order.customer), []).append(order.key)
 
 
-def _guest_orders(
-    connection: Connection,
-    work: WorkingSet,
-    addresses: list[tuple[int, str]],
-) -> list[tuple[int, str, str]]:
-    """Return the parked orders of guests with these addresses, where a program may ask for them at all."""
-    if not addresses or not _matches_email(work):
-        return []
+def _guest_orders(connection: Connection, addresses: Iterable[tuple[int, str]]) -> list[tuple[int, str, str]]:
+    """Return the parked orders of guests with these addresses."""
     found = select_by_keys(
         connection,
         t.orders,
         ("env", "email"),
         addresses,
+        columns=("env", "source", "ref"),
+        where="t.member IS NULL",
+    )
+    return [tuple(row) for row in found]
+
+
+def _awaited_orders(
+    connection: Connection, customers: Iterable[tuple[int, str, str]]
+) -> list[tuple[int, str, str]]:
+    """Return the parked orders of these customers, who are no members yet."""
+    found = select_by_keys(
+        connection,
+        t.orders,
+        ("env", "source", "customer"),
+        customers,
         columns=("env", "source", "ref"),
         where="t.member IS NULL",
     )
@@ -140,18 +169,38 @@ def _matches_email(work: WorkingSet) -> bool:
 
 
 def _load_people(
-    connection: Connection, work: WorkingSet, events: list[RecordEvent], named: set[tuple[int, int]]
+    connection: Connection, work: WorkingSet, events: list[RecordEvent], touched: Touched
 ) -> None:
     """Load who the customers of these events and of the loaded orders are, and the members that are named."""
     customers, addresses = _customers(work, events)
-    customers |= {(env, ADDRESS, email) for env, email in addresses}
-    for row in select_by_keys(connection, t.identities, ("env", "source", "customer"), customers):
-        work.identities.load((row.env, row.source, row.customer), row.member)
+    customers |= touched.customers
+    addresses |= touched.addresses
+    _load_identities(connection, work, customers | {(env, ADDRESS, email) for env, email in addresses})
     if addresses and _matches_email(work):
         found = select_by_keys(connection, t.people, ("env", "email"), addresses, columns=PERSON_COLUMNS)
         for row in sorted(found, key=lambda row: row.member, reverse=True):
             work.by_email[row.env, row.email] = row.member
-    members = _members(work) | named
+    if touched.whole:
+        _load_names(connection, work, touched.whole)
+    _load_members(connection, work, _members(work) | touched.members)
+    _follow_merged(connection, work)
+
+
+def _load_identities(connection: Connection, work: WorkingSet, keys: Iterable[tuple[int, str, str]]) -> None:
+    for row in select_by_keys(connection, t.identities, ("env", "source", "customer"), keys):
+        work.identities.load((row.env, row.source, row.customer), row.member)
+
+
+def _load_names(connection: Connection, work: WorkingSet, members: set[tuple[int, int]]) -> None:
+    """Load all that leads to these members, and whom their addresses lead to."""
+    for row in select_by_keys(connection, t.identities, ("env", "member"), members):
+        work.identities.load((row.env, row.source, row.customer), row.member)
+    columns = ("env", "email")
+    named = select_by_keys(connection, t.people, ("env", "member"), members, columns=columns)
+    _load_identities(connection, work, {(row.env, ADDRESS, row.email) for row in named if row.email})
+
+
+def _load_members(connection: Connection, work: WorkingSet, members: set[tuple[int, int]]) -> None:
     for row in select_by_keys(
         connection, t.people, ("env", "member"), members, columns=PERSON_COLUMNS, lock=True
     ):
@@ -160,6 +209,21 @@ def _load_people(
         connection, t.members, ("env", "id"), members, columns=MEMBER_COLUMNS, lock=True
     ):
         work.members.load((row.env, row.id), Member(*row))
+
+
+def _follow_merged(connection: Connection, work: WorkingSet) -> None:
+    """Follow what was read of somebody just before another door merged them: it is the other member's now."""
+    merged = {
+        (one.env, one.id): one.merged_into for one in work.members.values() if one.merged_into is not None
+    }
+    if not merged:
+        return
+    for key, member in list(work.identities.items()):
+        work.identities.amend(key, merged.get((key[0], member), member))
+    for address, member in work.by_email.items():
+        work.by_email[address] = merged.get((address[0], member), member)
+    known = {key for key, _ in work.members.items()}
+    _load_members(connection, work, {(env, into) for (env, _), into in merged.items()} - known)
 
 
 def _customers(
@@ -200,8 +264,7 @@ def _load_balances(connection: Connection, work: WorkingSet, touched: Touched) -
     for row in rows:
         balance = Balance(*row)
         work.balances.load(balance.key, balance)
-    named = select_by_keys(connection, t.identities, ("env", "member"), members)
-    for row in named:
+    for row in select_by_keys(connection, t.identities, ("env", "member"), members):
         if row.source == ADDRESS:
             continue
         work.source_ids.setdefault((row.env, row.member), []).append(f"{row.source}:{row.customer}")
@@ -228,12 +291,20 @@ def _load_lots(
     keys = ("env", "member", "definition")
     for row in select_by_keys(connection, t.lots, keys, needs, columns=LOT_COLUMNS, where="t.available > 0"):
         work.know_lot(Lot(*row))
-    work.opened |= needs
+    whole = {key for key in touched.balances if key[:2] in touched.whole}
+    for row in select_by_keys(connection, t.lots, keys, whole, columns=LOT_COLUMNS, where=_NOT_EMPTY):
+        work.know_lot(Lot(*row))
+    work.opened |= needs | whole
     for key, lots in next_lots(connection, touched.spent - needs, LOTS_AT_ONCE).items():
         known = [work.know_lot(lot) for lot in lots]
         if len(known) == LOTS_AT_ONCE:
             work.last_turn[key] = turn_of(known[-1])
     work.later |= first_after(connection, touched.balances, work.now)
+
+
+_NOT_EMPTY = (
+    "(t.pending > 0 OR t.available > 0 OR t.reserved > 0 OR (t.expired > 0 AND t.order_ref IS NOT NULL))"
+)
 
 
 def _load_transactions(connection: Connection, work: WorkingSet) -> None:
@@ -250,8 +321,17 @@ def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) ->
     """Load the pending transactions that are to end or whose time is over, and the lots that their points are in."""
     ends = touched.transactions
     named = select_by_keys(connection, t.transactions, ("env", "id"), ends, columns=TRANSACTION_COLUMNS)
-    for row in named:
-        work.transactions.load(row.id, Transaction(*row))
+    theirs = select_by_keys(
+        connection,
+        t.transactions,
+        ("env", "member"),
+        touched.whole,
+        columns=TRANSACTION_COLUMNS,
+        where="t.state = 'pending'",
+    )
+    for row in (*named, *theirs):
+        if work.transactions.get(row.id) is None:
+            work.transactions.load(row.id, Transaction(*row))
     for late in over(connection, touched.balances, work.now):
         known = work.transactions.get(late.id)
         if known is None:

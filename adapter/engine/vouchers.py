@@ -26,6 +26,7 @@ def load_vouchers(connection: Connection, work: WorkingSet, touched: Touched) ->
         (("env", "id"), touched.vouchers),
         (("env", "code"), touched.codes),
         (OCCASION, touched.occasions),
+        (("env", "member"), touched.whole),
     ):
         _load(connection, work, names, keys)
     for occasion in touched.occasions:

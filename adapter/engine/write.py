@@ -16,6 +16,7 @@ from sqlalchemy import Connection, Table, text
 from adapter.book import facts as order_facts
 from adapter.book.working import Message, Rows, StoredEvent, WorkingSet
 from adapter.commands import RecordEvent
+from adapter.engine.journal import scrub
 from adapter.store import tables as t
 from adapter.store.database import bulk_add, bulk_insert, bulk_upsert, unanswered
 from adapter.store.rows import (
@@ -39,12 +40,15 @@ Recorded = list[tuple[RecordEvent, StoredEvent]]
 def write(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
     """Write everything that the working set holds as changed or appended."""
     with unanswered(connection):
+        _hand_on(connection, work)
         _write_people(connection, work)
         _write_events(connection, work, recorded)
         _write_orders(connection, work)
         _write_book(connection, work)
         _write_standing(connection, work)
         _write_messages(connection, work)
+    if work.forgotten:
+        scrub(connection, work.forgotten)
 
 
 Computed = dict[str, Callable[[Any], Any]]
@@ -82,6 +86,28 @@ def _tuples(objects: Sequence[Any], columns: tuple[str, ...], more: Computed) ->
     if not more:
         return list(map(take, objects))
     return [(*take(one), *(compute(one) for compute in more.values())) for one in objects]
+
+
+_HANDED_ON = ("identities", "orders", "redemptions")
+"""Tables of which all rows of a member become another's; what has points in it is moved by the book."""
+
+
+def _hand_on(connection: Connection, work: WorkingSet) -> None:
+    """Let rows that no command loaded follow their member into the one they were merged into."""
+    merged = [{"env": env, "old": old, "into": into} for (env, old), into in work.merged.items()]
+    if not merged:
+        return
+    for table in _HANDED_ON:
+        statement = f"UPDATE {table} SET member = :into WHERE env = :env AND member = :old"  # noqa: S608 - names of ours
+        connection.execute(text(statement), merged)
+    theirs = (
+        "UPDATE transactions SET chain = COALESCE(chain, member), member = :into "
+        "WHERE env = :env AND member = :old"
+    )
+    connection.execute(text(theirs), merged)
+    connection.execute(text("DELETE FROM people WHERE env = :env AND member = :old"), merged)
+    before = "UPDATE members SET merged_into = :into WHERE env = :env AND merged_into = :old"
+    connection.execute(text(before), merged)
 
 
 def _write_people(connection: Connection, work: WorkingSet) -> None:

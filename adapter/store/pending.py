@@ -34,8 +34,8 @@ def set_aside(
     connection: Connection, pending: Iterable[Transaction]
 ) -> Iterator[tuple[Transaction, Lot, int]]:
     """Return in which lots the points of pending transactions are, and how many of them in each."""
-    by_change = {(*one.balance_key, one.sequence): one for one in pending}
-    by_id = {one.id: one for one in by_change.values()}
+    by_id = {one.id: one for one in pending}
+    by_change = {one.change_key for one in by_id.values()}
     key = (*_KEY, "sequence")
     rows = select_by_keys(
         connection,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.lots import turn_of
@@ -12,7 +13,7 @@ from adapter.store.database import listed_keys, select_by_keys
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import Connection
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 _KEY = ("env", "member", "definition")
 _TAKES = (Account.RESERVED, Account.REDEEMED)
+_TAKEN_FROM = (
+    Account.AVAILABLE,
+    Account.OWED,
+    Account.MOVED,
+)  # the last: held by somebody who was merged since
 _LINKED_BY = {
     "id": ("env", "id"),
     "code": ("env", "code"),
@@ -76,7 +82,7 @@ def spent(
     """
     by_change: dict[tuple[int | None, ...], list[Transaction]] = defaultdict(list)
     for one in transactions:
-        by_change[*one.balance_key, one.sequence].append(one)
+        by_change[one.change_key].append(one)
     key = (*_KEY, "sequence")
     columns = (*key, "n", "from_account", "to_account", "amount", "transaction")
     rows = select_by_keys(connection, t.transfers, key, by_change, columns=columns)
@@ -85,25 +91,39 @@ def spent(
     parts = _parts(connection, {tuple(row[:5]) for row in moved})
     sums: dict[int, dict[int | None, int]] = defaultdict(dict)
     lots: dict[int, Lot] = {}
-    for row in sorted(moved, key=lambda row: (row.sequence, row.n)):
+    whose: dict[int, int] = {}
+    for row in sorted(moved, key=lambda row: (row.transaction, row.sequence, row.n)):
         sums_of = sums[own[row.transaction].redemption or 0]
         sign = 1 if row.to_account in _TAKES else -1
         touched = parts.get(tuple(row[:5]), [])
         lots |= {lot.id: lot for lot, _ in touched}
+        whose |= {lot.id: own[row.transaction].member for lot, _ in touched}
         amounts: dict[int | None, int] = {lot.id: part for lot, part in touched} or {None: row.amount}
         for number, amount in amounts.items():
             known = sign > 0 or number in sums_of  # else the lot was made for what had been owed
             into = number if known else None
             sums_of[into] = sums_of.get(into, 0) + sign * amount
+    lots |= _handed_on(connection, [lot for lot in lots.values() if lot.member != whose[lot.id]], whose)
     return {
         number: [(None if lot is None else lots[lot], amount) for lot, amount in sums_of.items() if amount]
         for number, sums_of in sums.items()
     }
 
 
+def _handed_on(connection: Connection, lots: Collection[Lot], whose: Mapping[int, int]) -> dict[int, Lot]:
+    """Return the lots of somebody who was merged, as the member has them who goes on in their place."""
+    theirs = {lot.id: replace(lot, member=whose[lot.id]) for lot in lots}
+    rows = select_by_keys(
+        connection, t.lots, (*_KEY, "id"), [one.key for one in theirs.values()], columns=LOT_COLUMNS
+    )
+    known = {row.id: Lot(*row) for row in rows}
+    empty = {"pending": 0, "available": 0, "reserved": 0, "expired": 0, "due_amount": 0, "available_at": None}
+    return {number: known.get(number) or replace(lot, **empty) for number, lot in theirs.items()}
+
+
 def _of_the_cost(row: Any) -> bool:
     """Return whether a transfer took points for a redemption, or gave spent ones back."""
-    took = row.from_account in (Account.AVAILABLE, Account.OWED) and row.to_account in _TAKES
+    took = row.from_account in _TAKEN_FROM and row.to_account in _TAKES
     return took or row.from_account == Account.REDEEMED
 
 

@@ -188,6 +188,7 @@ orders = Table(
     Column("name", Text),  # what people call it
     Column("member", BigInteger),  # null while it is parked
     Column("email", Text),  # a guest's address while the order waits for its member
+    Column("customer", Text),  # the shop's customer id while the order waits for them to become a member
     Column("program", Text, nullable=False),
     Column("program_version", Integer),  # kept from placed_at on
     Column("definition", SmallInteger),
@@ -215,6 +216,14 @@ orders = Table(
         "email",
         sqlite_where=text("member IS NULL AND email IS NOT NULL"),
         postgresql_where=text("member IS NULL AND email IS NOT NULL"),
+    ),
+    Index(
+        "ix_orders_awaited",
+        "env",
+        "source",
+        "customer",
+        sqlite_where=text("member IS NULL AND customer IS NOT NULL"),
+        postgresql_where=text("member IS NULL AND customer IS NOT NULL"),
     ),
 )
 
@@ -415,6 +424,7 @@ transactions = Table(
     ),  # from when on credited points can be used; null: not known, or of an order
     Column("completes_at", BigInteger),  # the instant at which it is completed if it is still pending
     Column("due_at", BigInteger),  # the instant at which time alone ends it; null once it has ended
+    Column("chain", BigInteger),  # on whose chain `sequence` is, where another member has it since
     PrimaryKeyConstraint("env", "id"),
     Index("ix_transactions_member", "env", "member", "id"),
     Index(

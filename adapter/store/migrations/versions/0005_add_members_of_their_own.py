@@ -14,6 +14,7 @@ STATES = "state IN ('active', 'deleted', 'erased', 'merged')"
 MERGED = "(state = 'merged') = (merged_into IS NOT NULL)"
 PERSONAL = sa.text("topic IN ('member.created', 'member.updated') AND source = '@api'")
 GONE_ON = sa.text("merged_into IS NOT NULL")
+AWAITED = sa.text("member IS NULL AND customer IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -37,4 +38,13 @@ def upgrade() -> None:
         ["env", "member"],
         sqlite_where=PERSONAL,
         postgresql_where=PERSONAL,
+    )
+    op.add_column("transactions", sa.Column("chain", sa.BigInteger(), nullable=True))
+    op.add_column("orders", sa.Column("customer", sa.Text(), nullable=True))
+    op.create_index(
+        "ix_orders_awaited",
+        "orders",
+        ["env", "source", "customer"],
+        sqlite_where=AWAITED,
+        postgresql_where=AWAITED,
     )
