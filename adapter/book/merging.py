@@ -7,7 +7,7 @@ points set aside. Facts go on to converge: an order's later events find its lot 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
@@ -76,7 +76,7 @@ def _merge_balance(work: WorkingSet, old: BalanceKey, into: BalanceKey, cause: C
     let_time_pass(work, taken)
     pending = _pending_of(work, old)
     lots = list(work.lots_of.get(old, {}).values())
-    twins = {lot.id: _twin(lot, into) for lot in lots}
+    twins = {lot.id: lot.of(into[1]) for lot in lots}
     for held in _held(work, pending, lots):
         _move_over(given, taken, held, twins)
     _settle_debt(work, given, taken, twins)
@@ -102,11 +102,6 @@ def _pending_of(work: WorkingSet, key: BalanceKey) -> list[Transaction]:
     """Return the pending transactions of a balance whose points are set aside, not those of orders' awards."""
     found = [one for one in work.transactions.values() if one.balance_key == key and one.state == "pending"]
     return sorted((one for one in found if one.id in work.set_aside), key=lambda one: one.id)
-
-
-def _twin(lot: Lot, into: BalanceKey) -> Lot:
-    """Return the same lot of the other member, without its points."""
-    return replace(lot, member=into[1], pending=0, available=0, reserved=0, expired=0)
 
 
 def _held(work: WorkingSet, pending: list[Transaction], lots: list[Lot]) -> list[_Held]:

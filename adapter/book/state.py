@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -101,6 +101,10 @@ class Lot:
         posts = self.available_at if self.pending and self.due_amount else None
         ends = self.expires_at if self.available else None
         return min((at for at in (posts, ends) if at is not None), default=None)
+
+    def of(self, member: int) -> Lot:
+        """Return the same lot of another member, without its points."""
+        return replace(self, member=member, pending=0, available=0, reserved=0, expired=0)
 
     def live(self, now: Millis) -> bool:
         """Return whether its points can still be used: expiry is half-open."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.lots import turn_of
@@ -112,13 +111,12 @@ def spent(
 
 def _handed_on(connection: Connection, lots: Collection[Lot], whose: Mapping[int, int]) -> dict[int, Lot]:
     """Return the lots of somebody who was merged, as the member has them who goes on in their place."""
-    theirs = {lot.id: replace(lot, member=whose[lot.id]) for lot in lots}
+    theirs = {lot.id: lot.of(whose[lot.id]) for lot in lots}
     rows = select_by_keys(
         connection, t.lots, (*_KEY, "id"), [one.key for one in theirs.values()], columns=LOT_COLUMNS
     )
     known = {row.id: Lot(*row) for row in rows}
-    empty = {"pending": 0, "available": 0, "reserved": 0, "expired": 0, "due_amount": 0, "available_at": None}
-    return {number: known.get(number) or replace(lot, **empty) for number, lot in theirs.items()}
+    return theirs | known
 
 
 def _of_the_cost(row: Any) -> bool:

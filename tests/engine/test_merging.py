@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
-from adapter.commands import Advise, Command, Elapse
+from adapter.commands import Advise, BeginRedemption, Command, Elapse, MoveRedemption
 from adapter.engine.audit import audit
 from adapter.engine.rebuild import rebuild
 from adapter.program.model import Program
@@ -195,6 +195,53 @@ def test_what_ran_out_of_an_order_is_waived_or_comes_back_for_the_other(database
     sound(database)
 
 
+REDEEMING = Program.model_validate(
+    {**MAIN.model_dump(), "redeeming": {"currency": "EUR", "burn_rate": "0.01"}}
+)
+
+
+def redeem(member: int, number: int, points: int) -> BeginRedemption:
+    """Return the command that holds points for a discount."""
+    return BeginRedemption(
+        env=1, received_at=NOW, id=number, member=member, definition=1, code=f"C{number}", points=points
+    )
+
+
+def redeemed(member: int, number: int, state: str, *, force: bool = False) -> MoveRedemption:
+    return MoveRedemption(
+        env=1, received_at=NOW, redemption=number, member=member, definition=1, state=state, force=force
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "left"),
+    # of 100 points 60 are redeemed; what happens to them before the merge and after it → available, reserved
+    [
+        ([], [], (40, 60)),
+        ([], ["released"], (100, 0)),
+        ([], ["applied"], (40, 0)),
+        ([], ["applied", "reversed"], (100, 0)),
+        (["applied"], [], (40, 0)),
+        (["applied"], ["reversed"], (100, 0)),
+        (["released"], [], (100, 0)),
+    ],
+)
+def test_redemptions_go_on_with_the_other_and_give_back_to_their_lots(
+    database: Engine, before: list[str], after: list[str], left: tuple[int, int]
+) -> None:
+    ada, bea = two(database, REDEEMING)
+    ends = [NOW + 5 * DAY, NOW + 9 * DAY]
+    given = [begin(ada, n, CREDIT, 50, complete=True, points_end_at=at) for n, at in enumerate(ends, 1)]
+    done(database, *given, redeem(ada, 10, 60), *(redeemed(ada, 10, state) for state in before))
+    done(database, merge(ada, bea), *(redeemed(bea, 10, state, force=True) for state in after))
+    assert amounts(database, bea) == (0, left[0], left[1], 0)
+    if left == (100, 0):
+        assert lots(database, bea) == [(None, 0, 50, 0, at) for at in ends]
+    assert amounts(database, ada) == ZERO
+    assert play(database, [redeemed(ada, 10, "applied")])[0].error == "member_merged"
+    sound(database)
+
+
 def test_merged_once_and_never_into_oneself(database: Engine) -> None:
     ada, bea = two(database)
     cleo = 99
@@ -314,6 +361,8 @@ STEP = st.one_of(
     st.tuples(st.just("order"), st.integers(1, 5), WHO, st.integers(1, 80), st.integers(0, 12)),
     st.tuples(st.just("undo"), st.integers(1, 5)),
     st.tuples(st.just("refund"), st.integers(1, 5), st.integers(1, 50)),
+    st.tuples(st.just("redeem"), WHO, st.integers(1, 60)),
+    st.tuples(st.just("redeemed"), st.integers(0, 6), st.sampled_from(["applied", "released", "reversed"])),
     st.tuples(st.just("days"), st.integers(1, 4)),
 )
 
@@ -380,7 +429,25 @@ class Story:
             if self.begun:
                 number = self.begun - step[1] % self.begun
                 self.waiting.append(end(self.whose[number], number, step[0]))
-        elif step[0] == "order":
+        elif step[0] == "redeem":
+            self.begun += 1
+            self.whose[self.begun] = self.members[step[1]]
+            self.waiting.append(redeem(self.members[step[1]], self.begun, step[2]))
+        elif step[0] == "redeemed":
+            if self.begun:
+                number = self.begun - step[1] % self.begun
+                self.waiting.append(redeemed(self.whose[number], number, step[2], force=True))
+        elif step[0] == "days":
+            self.flush()
+            self.now += step[1] * DAY
+            if step[1] % 2:
+                sweep(self.engine, self.now)
+        else:
+            self.shop(step)
+
+    def shop(self, step: Any) -> None:
+        """Let the shop tell something."""
+        if step[0] == "order":
             _, ref, who, amount, days = step
             at = self.now - days * DAY
             event = placed(f"{ref}-{who}", line(amount=f"{amount}.00"), customer=who, version=self.now)
@@ -389,13 +456,8 @@ class Story:
             for who in (ADA, BEA):
                 fact = refunded(f"{step[1]}-{who}", f"r{step[2]}", f"{step[2]}.00", at=self.now)
                 self.waiting.append(recorded(fact))
-        elif step[0] == "undo":
-            self.waiting.append(recorded(cancelled(f"{step[1]}-{ADA}", at=self.now)))
         else:
-            self.flush()
-            self.now += step[1] * DAY
-            if step[1] % 2:
-                sweep(self.engine, self.now)
+            self.waiting.append(recorded(cancelled(f"{step[1]}-{ADA}", at=self.now)))
 
 
 @given(
@@ -415,6 +477,7 @@ def test_merged_at_any_moment_the_sums_are_those_of_the_parts(
         "name": "main",
         "balance_definitions": [{"name": "points"}, {"name": "cash", "decimals": 2}],
         "earning": {"rate": "1", "hold_days": hold_days},
+        "redeeming": {"currency": "EUR", "burn_rate": "0.01"},
         "expiry": {} if expiry is None else {"days": expiry},
     })  # fmt: skip
     with fresh(program) as engine:
