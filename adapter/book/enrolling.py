@@ -40,12 +40,24 @@ def enrol_member(work: WorkingSet, command: EnrolMember, event: int) -> Outcome:
     person = Person(env, member.id, command.email, command.name, command.received_at, command.birthday)
     person.metadata = _dumped(command.metadata)
     begin_member(work, member, person, key)
+    program = _program_of(work, command)
+    if program is not None:
+        work.joined.append((env, member.id, program))
     lead_by_address(work, env, command.email, member.id)
     cause = Cause("member.created", work.now, event)
     if key is not None:
         claim_awaited(work, key, member.id, cause)
     claim_orders(work, env, command.email, member.id, cause)
     return member_told(work, member, event, "created")
+
+
+def _program_of(work: WorkingSet, command: EnrolMember) -> str | None:
+    """Return the program that somebody joins: their shop's, or the only one there is."""
+    source = None if command.customer is None else work.catalog.sources.get(command.customer[0])
+    if source is not None and source.env == command.env:
+        return source.program
+    names = {name for env, name in work.catalog.programs if env == command.env}
+    return names.pop() if len(names) == 1 else None
 
 
 def update_member(work: WorkingSet, command: UpdateMember, event: int) -> Outcome:
@@ -72,9 +84,11 @@ def update_member(work: WorkingSet, command: UpdateMember, event: int) -> Outcom
     work.people.put((env, number), person)
     work.members.mark((env, number))
     tell_member(work, MessageType.MEMBER_UPDATED, member, person)
+    cause = Cause("member.updated", work.now, event)
     if isinstance(command.email, str):
         lead_by_address(work, env, command.email, number)
-        claim_orders(work, env, command.email, number, Cause("member.updated", work.now, event))
+        claim_orders(work, env, command.email, number, cause)
+    _look_again(work, member, cause)
     return member_told(work, member, event, "updated")
 
 
@@ -92,7 +106,15 @@ def turn_member(work: WorkingSet, command: TurnMember, event: int) -> Outcome:
         tell_member(work, MessageType.MEMBER_UPDATED, member, work.people.get(key))
     else:
         leave(work, *key, erase=command.state == "erased")
+    _look_again(work, member, Cause(f"member.{TURNS[command.state]}", work.now, event))
     return member_told(work, member, event, TURNS[command.state])
+
+
+def _look_again(work: WorkingSet, member: Member, cause: Cause) -> None:
+    """Have the member's next birthday planned anew, in every program that they take part in."""
+    for env, number, program in [key for key, _ in work.memberships.items()]:
+        if (env, number) == (member.env, member.id):
+            work.stir(env, number, program, cause)
 
 
 def _turn_refusal(member: Member | None, state: str) -> Outcome | None:

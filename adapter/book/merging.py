@@ -14,6 +14,7 @@ import orjson
 
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.enrolling import member_told
+from adapter.book.inheriting import inherit_standing
 from adapter.book.lots import order_of, take
 from adapter.book.news import tell_member
 from adapter.book.people import lead_by_address
@@ -60,6 +61,7 @@ def merge_members(work: WorkingSet, command: MergeMembers, event: int) -> Outcom
     ):
         _merge_balance(work, (env, old, definition), (env, into, definition), cause)
     _hand_on(work, env, old, into)
+    inherit_standing(work, env, old, into, cause)
     _merge_person(work, env, old, into)
     _merge_advice(work, env, old, into)
     member.state, member.merged_into, member.updated_at = "merged", into, work.now
@@ -80,7 +82,6 @@ def _merge_balance(work: WorkingSet, old: BalanceKey, into: BalanceKey, cause: C
     for held in _held(work, pending, lots):
         _move_over(given, taken, held, twins)
     _settle_debt(work, given, taken, twins)
-    taken.balance.earned, given.balance.earned = taken.balance.earned + given.balance.earned, 0
     for lot in lots:
         lot.due_amount, lot.available_at = 0, None
     for transaction in pending:
@@ -96,6 +97,8 @@ def _merge_balance(work: WorkingSet, old: BalanceKey, into: BalanceKey, cause: C
         finish(work, change)
         work.balances.mark(change.balance.key)
         plan_next(work, change.balance.key)
+    # Only now: what was earned before is no measure of today.
+    taken.balance.earned, given.balance.earned = taken.balance.earned + given.balance.earned, 0
 
 
 def _pending_of(work: WorkingSet, key: BalanceKey) -> list[Transaction]:

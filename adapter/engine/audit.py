@@ -101,6 +101,8 @@ _LEFT_BEHIND = {
     "vouchers": "1 = 1",
     "identities": "1 = 1",
     "people": "1 = 1",
+    "memberships": "1 = 1",
+    "standings": "1 = 1",
 }
 """By table: which rows a merge moves from one member to the other."""
 

@@ -68,7 +68,7 @@ def load(
     find_linked(connection, work, events, touched)
     _load_people(connection, work, events, touched)
     _load_balances(connection, work, touched)
-    load_standing(connection, work, events)
+    load_standing(connection, work, events, touched.whole)
     _load_lots(connection, work, touched, needs)
     _load_transactions(connection, work)
     load_redemptions(connection, work, touched)

@@ -29,8 +29,10 @@ _LATE_DAYS = 62
 """How late the sweep may be and still see on which day something dropped out of a window."""
 
 
-def load_standing(connection: Connection, work: WorkingSet, events: Sequence[RecordEvent]) -> None:
-    """Load memberships, tiers and measures of the members that the batch touches."""
+def load_standing(
+    connection: Connection, work: WorkingSet, events: Sequence[RecordEvent], whole: set[tuple[int, int]]
+) -> None:
+    """Load memberships, tiers and measures of the members that the batch touches; all days of those of `whole`."""
     programs = [key for key in work.catalog.programs if work.catalog.keeps_standing(*key)]
     asking = {env for env, _ in programs}
     members = {key for key, _ in work.members.items() if key[0] in asking}
@@ -44,7 +46,7 @@ def load_standing(connection: Connection, work: WorkingSet, events: Sequence[Rec
     for row in select_by_keys(connection, t.standings, _WHOSE, members, columns=STANDING_COLUMNS):
         standing = Standing(*row)
         work.standings.load(standing.key, standing)
-    _load_measures(connection, work, members, _first_day(work, events))
+    _load_measures(connection, work, members, whole, _first_day(work, events))
     _load_ordered(
         connection,
         work,
@@ -58,12 +60,17 @@ def load_standing(connection: Connection, work: WorkingSet, events: Sequence[Rec
 
 
 def _load_measures(
-    connection: Connection, work: WorkingSet, members: set[tuple[int, int]], first: Day | None
+    connection: Connection,
+    work: WorkingSet,
+    members: set[tuple[int, int]],
+    whole: set[tuple[int, int]],
+    first: Day | None,
 ) -> None:
     if first is None:
         return
     days = f"(t.day = {ALWAYS} OR t.day >= {int(first)})"
-    for row in select_by_keys(connection, t.measures, _WHOSE, members, where=days):
+    rows = select_by_keys(connection, t.measures, _WHOSE, members - whole, where=days)
+    for row in (*rows, *select_by_keys(connection, t.measures, _WHOSE, members & whole)):
         work.measure(row.env, row.member, row.definition, row.unit)[row.day] = row.amount
 
 

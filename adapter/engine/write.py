@@ -90,6 +90,8 @@ def _tuples(objects: Sequence[Any], columns: tuple[str, ...], more: Computed) ->
 
 _HANDED_ON = ("identities", "orders", "redemptions")
 """Tables of which all rows of a member become another's; what has points in it is moved by the book."""
+_OVER = ("people", "memberships", "standings")
+"""Tables in which somebody who was merged has no row any more; the book has made theirs what is worth keeping."""
 
 
 def _hand_on(connection: Connection, work: WorkingSet) -> None:
@@ -105,7 +107,13 @@ def _hand_on(connection: Connection, work: WorkingSet) -> None:
         "WHERE env = :env AND member = :old"
     )
     connection.execute(text(theirs), merged)
-    connection.execute(text("DELETE FROM people WHERE env = :env AND member = :old"), merged)
+    occasions = (
+        "UPDATE bonuses SET member = :into WHERE env = :env AND member = :old AND NOT EXISTS (SELECT 1 FROM bonuses b "
+        "WHERE b.env = :env AND b.member = :into AND b.program = bonuses.program AND b.occasion = bonuses.occasion)"
+    )
+    connection.execute(text(occasions), merged)
+    for table in _OVER:
+        connection.execute(text(f"DELETE FROM {table} WHERE env = :env AND member = :old"), merged)  # noqa: S608 - names of ours
     before = "UPDATE members SET merged_into = :into WHERE env = :env AND merged_into = :old"
     connection.execute(text(before), merged)
 

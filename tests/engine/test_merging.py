@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
-from adapter.commands import Advise, BeginRedemption, Command, Elapse, MoveRedemption
+from adapter.commands import Advise, BeginRedemption, Command, Elapse, MoveRedemption, Review
 from adapter.engine.audit import audit
 from adapter.engine.rebuild import rebuild
 from adapter.program.model import Program
@@ -35,6 +35,7 @@ from tests.shop import (
     refunded,
     shipped,
     transfer,
+    update,
 )
 
 if TYPE_CHECKING:
@@ -322,6 +323,41 @@ def test_an_advice_to_block_is_not_shaken_off(
     (outcome,) = play(sqlite_database, [transfer(50, bea, 5, 10)])
     assert outcome.error == ("redemption_blocked" if left == "BLOCK" else None)
     sound(sqlite_database)
+
+
+TIERED = Program.model_validate({
+    **MAIN.model_dump(),
+    "tier_groups": [{
+        "name": "status", "measure": "lifetime_points",
+        "tiers": [
+            {"name": "bronze"}, {"name": "silver", "threshold": "100"}, {"name": "gold", "threshold": "150"},
+        ],
+    }],
+    "bonuses": {"sign_up": 5, "birthday": 7},
+})  # fmt: skip
+
+
+def tiers(engine: Engine) -> list[tuple[Any, ...]]:
+    standings = t.standings.c
+    with engine.connect() as connection:
+        return sorted(map(tuple, connection.execute(select(standings.member, standings.tier))))
+
+
+def test_where_both_stood_adds_up(database: Engine) -> None:
+    """105 and 55 points: silver and bronze, together gold; one birthday a year, whoever told it."""
+    ada, bea = two(database, TIERED)
+    done(
+        database,
+        begin(ada, 1, CREDIT, 100, complete=True),
+        begin(bea, 2, CREDIT, 50, complete=True),
+        update(3, ada, birthday="1990-11-20"),
+    )
+    assert tiers(database) == sorted([(ada, "silver"), (bea, "bronze")])
+    done(database, merge(ada, bea))
+    assert tiers(database) == [(bea, "gold")]
+    done(database, Review(env=1, member=bea, program="main"), now=NOW + 5 * DAY)
+    assert amounts(database, bea) == (0, 100 + 50 + 2 * 5 + 7, 0, 0)
+    sound(database)
 
 
 def test_a_merge_costs_the_same_statements_however_much_there_is(sqlite_database: Engine) -> None:
