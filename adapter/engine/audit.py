@@ -97,6 +97,7 @@ _LEFT_BEHIND = {
     "balances": "x.pending + x.available + x.reserved + x.owed > 0",
     "orders": "1 = 1",
     "transactions": "1 = 1",
+    "balance_orders": "1 = 1",
     "redemptions": "1 = 1",
     "vouchers": "1 = 1",
     "identities": "1 = 1",

@@ -88,7 +88,7 @@ def _tuples(objects: Sequence[Any], columns: tuple[str, ...], more: Computed) ->
     return [(*take(one), *(compute(one) for compute in more.values())) for one in objects]
 
 
-_HANDED_ON = ("identities", "orders", "redemptions")
+_HANDED_ON = ("identities", "orders", "balance_orders", "redemptions")
 """Tables of which all rows of a member become another's; what has points in it is moved by the book."""
 _OVER = ("people", "memberships", "standings")
 """Tables in which somebody who was merged has no row any more; the book has made theirs what is worth keeping."""
