@@ -21,7 +21,7 @@ from adapter.clock import LATEST, Millis, parse
 from adapter.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_DEPTH = 64
 MAX_DIGITS = 100  # of one number in JSON; Python takes quadratic time over gigantic ones
@@ -249,6 +249,11 @@ def text_id(value: Any) -> str | None:
     if not isinstance(value, str) or not (text := value.strip()) or len(text) > MAX_ID:
         return None
     return text
+
+
+def codes_of(told: Iterable[Any]) -> tuple[str, ...]:
+    """Return the discount codes among these values, each once."""
+    return tuple(dict.fromkeys(code for value in told if (code := text_id(value))))
 
 
 def required_id(value: Any, field: str) -> str:

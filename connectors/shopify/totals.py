@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapter.errors import Rejected
 from adapter.events import Line, Totals
-from connectors.payload import currency_code, money, part, quantity, rows, text_id, within
+from connectors.payload import codes_of, currency_code, money, part, quantity, rows, text_id, within
 from connectors.shopify.webhook import id_of
 
 if TYPE_CHECKING:
@@ -58,6 +58,11 @@ def totals_of(body: Mapping[str, Any], version: Millis) -> Totals:
         tax=amount_of(body, "total_tax"),
         shipping=within(_all_shipping(body, shipping), "shipping_lines"),
         total=money(body.get("total_price"), "total_price"),
+        codes=codes_of(
+            one.get("code")
+            for field in ("discount_codes", "discount_applications")
+            for one in rows(body, field)
+        ),
     )
 
 

@@ -156,6 +156,9 @@ class OrderModel(OrderName):
     total: Money | None = Field(default=None, description="Lines + tax + shipping - discount unless given")
     gift_cards: Money = Field(default=_NOTHING, description="The part of the total paid with gift cards")
     points_paid: Money = Field(default=_NOTHING, description="The part of the total paid with points")
+    codes: tuple[Text, ...] = Field(
+        default=(), strict=False, max_length=100, description="The discount codes that were used"
+    )
 
 
 class PaymentModel(Strict):
@@ -167,6 +170,12 @@ class PaymentModel(Strict):
     currency: Currency | None = None
     whole: bool = Field(default=True, description="With this payment the order is fully paid")
     at: Instant | None = None
+    codes: tuple[Text, ...] = Field(
+        default=(),
+        strict=False,
+        max_length=100,
+        description="The discount codes, or redemptions, it was reduced by",
+    )
 
 
 class ShippedLine(Strict):

@@ -21,7 +21,7 @@ from adapter.events import (
     Shipment,
     Totals,
 )
-from connectors.payload import read_json, show, within
+from connectors.payload import codes_of, read_json, show, within
 from connectors.standard import model as m
 from connectors.standard.topics import EVENT_TYPES
 
@@ -107,6 +107,7 @@ def _totals(order: m.OrderModel, version: Millis) -> Totals:
         total=within(worth if order.total is None else order.total, "order.total"),
         gift_cards=order.gift_cards,
         points_paid=order.points_paid,
+        codes=codes_of(order.codes),
     )
 
 
@@ -124,6 +125,7 @@ def _payment(body: Mapping[str, Any], received_at: Millis) -> Event:
         currency=told.payment.currency,
         whole=told.payment.whole,
         at=_at(told, told.payment.at, received_at),
+        codes=codes_of(told.payment.codes),
     )
     return _event(told, told.type, received_at, order=told.order.id, payment=payment)
 

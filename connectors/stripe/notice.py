@@ -87,7 +87,7 @@ def order_of(notice: Notice) -> str:
 
 
 def _shop_order(thing: Thing, field: str) -> str:
-    order = _metadata(thing, field)
+    order = metadata_of(thing, field)
     if order is None and field == "client_reference_id":  # the one name of an order that is not in metadata
         order = text_id(thing.get(field))
     if order is None:
@@ -99,10 +99,11 @@ def name_of(notice: Notice) -> str | None:
     """Return what people call an order that is named by its payment."""
     if notice.options.shop_field is not None:
         return None
-    return _metadata(notice.thing, "order_id") or text_id(notice.thing.get("client_reference_id"))
+    return metadata_of(notice.thing, "order_id") or text_id(notice.thing.get("client_reference_id"))
 
 
-def _metadata(thing: Thing, field: str) -> str | None:
+def metadata_of(thing: Thing, field: str) -> str | None:
+    """Return what somebody wrote on an object under a name."""
     metadata = thing.get("metadata")
     return text_id(metadata.get(field)) if isinstance(metadata, Mapping) else None
 

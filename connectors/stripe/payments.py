@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from adapter.errors import Ignored, Rejected
 from adapter.events import Cancellation, Customer, Event, EventType, Line, Payment, PaymentState, Totals
-from connectors.payload import clean_email, clean_name, text_id
+from connectors.payload import clean_email, clean_name, codes_of, text_id
 from connectors.stripe.money import amount_of, currency_of
-from connectors.stripe.notice import Notice, Thing, name_of, order_of, payment_of, reference
+from connectors.stripe.notice import Notice, Thing, metadata_of, name_of, order_of, payment_of, reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,6 +178,7 @@ def _payment(notice: Notice, state: PaymentState, amount: Decimal) -> Event:
         currency=currency_of(notice.thing),
         whole=not notice.options.payments_only,
         at=notice.at,
+        codes=codes_of((metadata_of(notice.thing, "redemption"),)),
     )
     return notice.event(EventType.PAYMENT_COMPLETED, order=order, payment=payment)
 

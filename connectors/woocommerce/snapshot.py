@@ -28,6 +28,7 @@ from adapter.events import (
 from connectors.payload import (
     clean_email,
     clean_name,
+    codes_of,
     currency_code,
     instant,
     money,
@@ -182,6 +183,7 @@ def totals_of(body: Mapping[str, Any], currency: str, version: Millis) -> Totals
         shipping=_money(body, "shipping_total"),
         total=_money(body, "total") + gift_cards,
         gift_cards=gift_cards,
+        codes=codes_of(coupon.get("code") for coupon in rows(body, "coupon_lines")),
     )
 
 

@@ -447,3 +447,24 @@ def test_customers(normalize: Normalize, topic: str, customer: Customer, at: str
 def test_ignored_with_a_reason(normalize: Normalize, topic: str) -> None:
     with pytest.raises(Ignored, match=r"\w{4}"):
         normalize(topic, body="customers/delete")
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({}, ()),
+        ({"discount_codes": [{"code": "POINTS-1", "amount": "5.00", "type": "fixed_amount"}]}, ("POINTS-1",)),
+        (
+            {"discount_applications": [{"type": "discount_code", "code": "TEN"}, {"type": "automatic"}]},
+            ("TEN",),
+        ),
+        (
+            {"discount_codes": [{"code": "A"}], "discount_applications": [{"code": "A"}, {"code": "B"}]},
+            ("A", "B"),
+        ),
+        ({"discount_codes": None}, ()),
+    ],
+)
+def test_the_discount_codes_of_an_order(normalize: Normalize, changes: Any, codes: tuple[str, ...]) -> None:
+    blank: dict[str, Any] = {"discount_codes": [], "discount_applications": []}
+    assert totals_of(normalize("orders/create", **{**blank, **changes})).codes == codes

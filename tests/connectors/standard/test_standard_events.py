@@ -149,6 +149,8 @@ def test_the_other_facts(kind: str, field: str, fact: Any) -> None:
     [
         ("payment.completed", "payment.state", "failed", "payment.state", PaymentState.FAILED),
         ("payment.completed", "payment.whole", False, "payment.whole", False),
+        ("payment.completed", "payment.codes", ["POINTS-1", "POINTS-1"], "payment.codes", ("POINTS-1",)),
+        ("order.placed", "order.codes", [" POINTS-1 ", "ten"], "totals.codes", ("POINTS-1", "ten")),
         ("payment.completed", "payment.at", "2026-09-01", "payment.at", parse("2026-09-01")),
         ("order.shipped", "shipment.lines", ..., "shipment.lines", None),
         ("order.shipped", "shipment.cancelled", True, "shipment.cancelled", True),

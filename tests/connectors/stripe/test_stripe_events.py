@@ -616,3 +616,11 @@ def test_what_is_not_json_is_rejected(body: bytes) -> None:
 def test_every_type_that_is_understood_has_a_payload_here(normalize: Normalize) -> None:
     for kind in EVENT_TYPES:
         assert normalize(kind)
+
+
+@pytest.mark.parametrize(
+    "kind", ["checkout.session.completed", "payment_intent.succeeded", "charge.succeeded"]
+)
+def test_a_payment_says_which_redemption_it_was_reduced_by(normalize: Normalize, kind: str) -> None:
+    told = normalize(kind, metadata={"redemption": "POINTS-1", "order_id": "1001"})
+    assert [event.payment.codes for event in told if event.payment is not None] == [("POINTS-1",)]

@@ -45,6 +45,7 @@ def totals(version: int) -> Totals:
         tax=Decimal("12.35"),
         shipping=Decimal("5.00"),
         total=Decimal("77.34"),
+        codes=("ten",),
     )
 
 
