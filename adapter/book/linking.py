@@ -147,7 +147,7 @@ def _hear(work: WorkingSet, redemption: Redemption, order: Order, links: set[Lin
         told[order.source, order.ref] = Linked(
             source=order.source,
             ref=order.ref,
-            says=_says(order.facts),
+            says=says_of(order.facts),
             returned=_returned(work, redemption, order),
             asked=asked,
         )
@@ -165,7 +165,8 @@ def _dump(entries: list[Linked]) -> str | None:
     return msgspec.json.encode(entries).decode() if entries else None
 
 
-def _says(facts: Facts) -> str:
+def says_of(facts: Facts) -> str:
+    """Return what an order says of the redemptions that it uses."""
     if is_cancelled(facts):
         return "cancelled"
     states = {payment.state for one in facts.sources.values() for payment in one.payments.values()}

@@ -189,7 +189,7 @@ def _offer(work: WorkingSet, program: Program, command: BeginRedemption) -> Offe
         reward = program.reward(command.reward)
         if reward is None:
             why = f"The program {program.name!r} has no reward {command.reward!r}."
-            return Outcome(error="reward_unknown", reason=why)
+            return Outcome(error="reward_unknown", reason=why, field="reward")
         costs = reward.balance_definition or program.balance_definitions[0].name
         if definition.name != costs:
             return Outcome(error="reward_not_for_balance", reason=f"This reward costs {costs!r}.")

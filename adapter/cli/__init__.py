@@ -12,6 +12,7 @@ from adapter.cli.keys import keys
 from adapter.cli.listening import listen
 from adapter.cli.members import members
 from adapter.cli.reconciling import reconcile
+from adapter.cli.redemptions import redemptions
 from adapter.cli.reports import report
 from adapter.cli.root import root as main
 from adapter.cli.sending import send
@@ -22,4 +23,4 @@ __all__ = ["main"]
 
 main.add_all((serve, receive, work, migrate, apply, simulate, audit, rebuild))
 main.add_all((report, export, reconcile))
-main.add_all((events, deliveries, endpoints, members, keys, send, listen, demo))
+main.add_all((events, deliveries, endpoints, members, redemptions, keys, send, listen, demo))

@@ -3,7 +3,8 @@
 The checks are those that the design promises: no account below zero; each balance is the sum of its transfers and the
 sum over all accounts is zero; lots agree with their allocations and with the balance; an order holds exactly what its
 facts are worth; hashes link from the first transfer to the head; sequences have no gap and each has its message, whose
-frozen bytes say the same. Members are read in chunks, so that memory does not grow with the book.
+frozen bytes say the same; redemptions agree with their transactions (`proving.py`). Members are read in chunks, so that
+memory does not grow with the book.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from adapter.book.orders import Setting, target_of, totals_of
 from adapter.book.state import GENESIS, MEMBER_ACCOUNTS, Account, Lot, OrderState
 from adapter.book.transfers import chain_hash
 from adapter.book.valuing import as_kept
+from adapter.engine.proving import check_redemptions
 from adapter.program.reasons import Reason
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
@@ -52,6 +54,7 @@ def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) 
         found += _check_orders(connection, load_catalog(connection))
         found += _check_advices(connection)
         found += _check_balance_orders(connection)
+        found += check_redemptions(connection)
         return found
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, Engine, func, insert, select
 
+from adapter import ids
+from adapter.book.state import Redemption
 from adapter.book.voucher import Voucher
 from adapter.catalog import Catalog, Source
 from adapter.commands import Command, RecordEvent
@@ -32,7 +34,7 @@ from adapter.store.configuration import load_catalog
 from adapter.store.database import in_unit_of_work, open_database
 from adapter.store.reading.balances import balance_now
 from adapter.store.reading.snapshot import snapshot
-from adapter.store.rows import VOUCHER_COLUMNS, columns_of
+from adapter.store.rows import REDEMPTION_COLUMNS, VOUCHER_COLUMNS, columns_of
 from connectors.base import RawEvent
 
 if TYPE_CHECKING:
@@ -181,6 +183,7 @@ def _differences(connection: Connection, scratch: Connection, until: Millis) -> 
         ("order", _orders(connection, unswept), _orders(scratch, unswept)),
         ("tier", _tiers(connection, late), _tiers(scratch, late)),
         ("advice", _advices(connection), _advices(scratch)),
+        ("redemption", _redemptions(connection, until), _redemptions(scratch, until)),
         ("voucher", _vouchers(connection, until), _vouchers(scratch, until)),
     ):
         for key in sorted(there.keys() | made.keys(), key=str):
@@ -247,6 +250,21 @@ def _orders(connection: Connection, unswept: set[tuple[Any, ...]]) -> dict[tuple
             if name != "state" or (row.env, row.source, row.ref) not in unswept
         }
         for row in connection.execute(select(t.orders))
+    }
+
+
+def _redemptions(connection: Connection, until: Millis) -> dict[tuple[Any, ...], Any]:
+    """Return what became of redemptions as of `until`; their ids were drawn with the commands, and are the same."""
+    columns = columns_of(t.redemptions, REDEMPTION_COLUMNS)
+    return {
+        ("environment", one.env, ids.show("rdm", one.id)): {
+            "state": str(one.state_at(until)),
+            **{
+                name: getattr(one, name)
+                for name in ("kind", "cost", "returned", "value", "code", "linked", "flagged")
+            },
+        }
+        for one in (Redemption(*row) for row in connection.execute(select(*columns)))
     }
 
 

@@ -108,7 +108,7 @@ ROUTES = (
         body=AdviceGiven,
         keeps=True,
         text="While `BLOCK` is outstanding nothing can be redeemed; any other advice changes nothing.",
-        example={"advice": "BLOCK", "reason": "three cards in an hour"},
+        example={"advice": "REVIEW", "reason": "three cards in an hour"},
     ),
     Route(
         "DELETE",

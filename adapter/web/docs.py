@@ -60,6 +60,7 @@ _SAMPLES = {
     "member": _Sample("/v1/members"),
     "transaction": _Sample("/v1/transactions"),
     "balance_order": _Sample("/v1/orders"),
+    "redemption": _Sample("/v1/redemptions"),
     "program": _Sample("/v1/programs", "name"),
     "endpoint": _Sample("/v1/endpoints"),
     "message": _Sample("/v1/messages"),

@@ -148,6 +148,7 @@ _NOUNS = {
     "mem": "member",
     "txn": "transaction",
     "ord": "balance order",
+    "rdm": "redemption",
     "end": "endpoint",
     "msg": "message",
     "dlv": "delivery",

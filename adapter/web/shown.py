@@ -253,6 +253,7 @@ class TransactionShown(Shown):
     cancelled_at: Instant | None
     award: AwardShown | None = Field(None, description="Of an order's credit; only where one is shown.")
     expires_at: Instant | None
+    redemption: str | None = Field(description="The redemption that owns it, and alone moves it.")
     metadata: dict[str, str]
 
 

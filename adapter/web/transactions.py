@@ -161,6 +161,7 @@ def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
                 "expires_at",
             )
         },
+        "redemption": None if found.redemption is None else ids.show("rdm", found.redemption),
         "metadata": {} if found.metadata is None else orjson.loads(found.metadata),
     }
 

@@ -44,7 +44,17 @@ SECRET = "hush"
 TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 STRANGER = "sk_live_ffffffffffffffffffffffffffffffff"
 PROGRAM = Program.model_validate(
-    {"name": "main", "earning": {"rate": "1", "minimum": "10.00"}, "expiry": {"months": 12}}
+    {
+        "name": "main",
+        "earning": {"rate": "1", "minimum": "10.00"},
+        "expiry": {"months": 12},
+        "redeeming": {"currency": "EUR"},
+        "rewards": [
+            {"id": "rwd_fivecredit", "kind": "discount", "cost": 5, "value": "5.00", "currency": "EUR"},
+            {"id": "rwd_totebag", "kind": "item", "cost": 5, "title": "A tote bag"},
+            {"id": "rwd_credit", "kind": "credit", "cost": 5, "value": "5.00", "currency": "EUR"},
+        ],
+    }
 )
 
 

@@ -101,6 +101,8 @@ def served(sqlite_web: Web) -> Iterator[str]:
     """The application behind a real port, with something in every list."""
     sqlite_web.shop("order.created", ORDER)
     sqlite_web.play(recorded(placed()), recorded(shipped()))
+    for reward in ("rwd_fivecredit", "rwd_fivecredit", "rwd_fivecredit", "rwd_totebag"):
+        sqlite_web.post("/v1/redemptions", {"member": "shop:7000", "reward": reward}, status=201)
     for amount in (3, 4):
         sqlite_web.post(
             "/v1/transactions", {"member": "shop:7000", "type": "credit", "amount": amount}, status=201

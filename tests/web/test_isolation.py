@@ -27,7 +27,7 @@ HOOK = "http://127.0.0.1:9/hook"
 
 REFERENCES = {
     "member": "member", "members": "member", "endpoint": "endpoint", "message": "message", "email": "email",
-    "order": "order_ref", "source": "source",
+    "order": "order_ref", "source": "source", "code": "code",
 }  # fmt: skip
 """Parameters, and fields of bodies, that name something; with which of environment 1's names they are tried."""
 NEUTRAL = {
@@ -37,6 +37,7 @@ NEUTRAL = {
     "url", "secrets", "events", "format", "schedule", "timeout", "ordered", "headers", "concurrency", "rate_per_s",
     "description", "overlap", "secret", "release_held", "missing", "amount", "complete", "occurred_at", "ttl",
     "points_expire_at", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at", "advice",
+    "kind", "reward", "points", "value", "payment", "shipping", "tracking", "force",
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
 SAYS_WHO_WANTS_IT = {("place_order", "source"), ("orders", "source")}
@@ -47,10 +48,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_replay": {"type": "balance.updated"},
     "place_order": {"amount": 5, "source": "user", "due_at": "2026-12-01T00:00:00Z"},
     "begin_transaction": {"type": "credit", "amount": 5, "complete": True},
+    "begin_redemption": {"reward": "rwd_totebag"},
     "give_advice": {"advice": "REVIEW"},
 }
 """What a route is sent beside the name that is tried; one that needs nothing is not listed."""
-SHOWS_ITS_OWN = {"programs"}
+SHOWS_ITS_OWN = {"programs", "rewards"}
 SUMS = {"report_liability", "report_trial_balance"}  # over what there is: here nothing
 CREATES = {"add_endpoint"}  # in the environment of the key, and nowhere else
 
@@ -76,9 +78,12 @@ def named(web: Web) -> dict[str, str]:
         recorded(customer(email="jo@example.com", name="Jo Secret")),
         *(recorded(event) for event in (placed(), paid(), shipped(), refunded())),
     )
+    spent = {"member": "shop:7000", "reward": "rwd_fivecredit", "source": "shop", "order": "1001"}
+    redemption = web.post("/v1/redemptions", spent, status=201)
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": "BLOCK"})
     delivery = web.get("/v1/deliveries")["data"][0]["id"]
     return {
+        "redemption": redemption["id"], "code": redemption["discount"]["code"],
         "endpoint": endpoint, "delivery": delivery,
         "member": web.get("/v1/members/shop:7000")["id"], "email": "jo@example.com", "source": "shop",
         "transaction": web.get("/v1/transactions")["data"][0]["id"],
@@ -152,7 +157,8 @@ def test_nothing_of_another_environment_is_seen_or_touched(
     web: Web, named: dict[str, str], token: str
 ) -> None:
     before = kept(web)
-    assert all(before[name] for name in ("members", "balances", "deliveries", "events", "transactions"))
+    some = ("members", "balances", "deliveries", "events", "transactions", "redemptions")
+    assert all(before[name] for name in some)
     for route in sorted(
         ROUTES, key=lambda route: route.method
     ):  # reads first: strangers may make things of their own

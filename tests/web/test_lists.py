@@ -51,10 +51,38 @@ def another_advice(web: Web) -> None:
 
 def another_program(web: Web) -> None:
     name = f"p{next(NUMBERS) * 7919 % 10_000}"  # before or after the others
-    body = PROGRAM.model_copy(update={"name": name}).model_dump_json()
+    body = PROGRAM.model_copy(update={"name": name, "rewards": ()}).model_dump_json()
     with web.engine.begin() as connection:
         connection.execute(insert(t.programs).values(env=1, name=name, version=1, published_at=0, body=body))
         renew(connection)
+
+
+def another_redemption(web: Web) -> None:
+    given = {"member": "shop:7000", "type": "credit", "amount": 5, "complete": True}
+    web.post("/v1/transactions", given, status=201)
+    web.post("/v1/redemptions", {"member": "shop:7000", "points": 5}, status=201)
+
+
+def another_reward(web: Web) -> None:
+    new = {"id": f"r{next(NUMBERS) * 7919 % 10_000}", "kind": "item", "cost": 5}
+    with web.engine.begin() as connection:
+        change_rewards(connection, "main", lambda rewards: [*rewards, new])
+
+
+def reward_gone(connection: Connection, shown: dict[str, Any]) -> None:
+    change_rewards(
+        connection, shown["program"], lambda rewards: [one for one in rewards if one["id"] != shown["id"]]
+    )
+
+
+def change_rewards(
+    connection: Connection, program: str, change: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]
+) -> None:
+    mine = (t.programs.c.env == 1, t.programs.c.name == program)
+    body = orjson.loads(connection.execute(select(t.programs.c.body).where(*mine)).scalar_one())
+    changed = orjson.dumps({**body, "rewards": change(body["rewards"])}).decode()
+    connection.execute(t.programs.update().where(*mine).values(body=changed))
+    renew(connection)
 
 
 def renew(connection: Connection) -> None:
@@ -101,6 +129,8 @@ LISTS = {
         gone_from(t.replays, "rpl"),
     ),
     "events": Listed(another_shopper, gone_from(t.events, "evt")),
+    "redemptions": Listed(another_redemption, gone_from(t.redemptions, "rdm")),
+    "rewards": Listed(another_reward, reward_gone),
     "report_transfers": Listed(another_shopper, None),
 }
 WHOLE = {"delivery_attempts"}  # as many as a schedule has steps: never paged
@@ -140,8 +170,9 @@ def whole(web: Web, route: Route) -> list[dict[str, Any]]:
 
 def name_of(item: dict[str, Any]) -> str:
     """Return what tells an item of a list from the others, and never changes."""
-    known = [item[name] for name in ("id", "name") if name in item]
-    return str(known[0]) if known else orjson.dumps(item).decode()
+    known = [item[name] for name in ("id", "name") if name in item][:1]
+    whose = [item["program"]] if "affordable" in item else []  # programs may call their rewards alike
+    return "/".join([*whose, *known]) if known else orjson.dumps(item).decode()
 
 
 STEPS = st.lists(

@@ -89,6 +89,11 @@ WAYS: dict[str, tuple[str, Any]] = {
     ),
     "complete_order": ("/v1/orders/{third}/complete", {"reason": "paid"}),
     "cancel_order": ("/v1/orders/{fourth}/cancel", {}),
+    "begin_redemption": ("/v1/redemptions", {"member": "shop:7000", "reward": "rwd_fivecredit"}),
+    "apply_redemption": ("/v1/redemptions/{applied}/apply", {}),
+    "release_redemption": ("/v1/redemptions/{released}/release", {"reason": "another cart"}),
+    "fulfil_redemption": ("/v1/redemptions/{fulfilled}/fulfil", {"tracking": "1Z999"}),
+    "reverse_redemption": ("/v1/redemptions/{reversed}/reverse", {"reason": "item_returned"}),
 }
 """How each POST is asked, so that it succeeds."""
 
@@ -104,7 +109,13 @@ def furnished(web: Web) -> tuple[Web, dict[str, str]]:
     first, second = (web.post(path, body, status=201)["id"] for _ in range(2))
     path, body = WAYS["place_order"]
     third, fourth = (web.post(path, body, status=201)["id"] for _ in range(2))
-    return web, {
+    redeemed = {
+        name: web.post("/v1/redemptions", {"member": "shop:7000", "reward": f"rwd_{reward}"}, status=201)["id"]
+        for name, reward in (
+            ("applied", "fivecredit"), ("released", "fivecredit"), ("fulfilled", "totebag"), ("reversed", "totebag"),
+        )
+    }  # fmt: skip
+    return web, redeemed | {
         "endpoint": endpoint, "event": shop, "delivery": web.get("/v1/deliveries")["data"][0]["id"],
         "first": first, "second": second, "third": third, "fourth": fourth,
     }  # fmt: skip

@@ -1,0 +1,85 @@
+"""Redemptions, as of now: one whose deadline has passed is read as expired, whether or not that is written yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select
+
+from adapter.book.state import Redemption, RedemptionState
+from adapter.store import tables as t
+from adapter.store.reading.paging import Page, decode_cursor, page_of
+from adapter.store.rows import REDEMPTION_COLUMNS, columns_of
+
+if TYPE_CHECKING:
+    from adapter.clock import Millis
+
+_COLUMNS = columns_of(t.redemptions, REDEMPTION_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class RedemptionFilter:
+    """What a list of redemptions is narrowed by; instants compare with when it was begun."""
+
+    member: int | None = None
+    state: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    reward: str | None = None
+    source: str | None = None  # with `order`: of that order
+    order: str | None = None
+    since: Millis | None = None
+    until: Millis | None = None
+
+
+def find_redemption(connection: Connection, env: int, number: int) -> Redemption | None:
+    """Return one redemption of this environment."""
+    columns = t.redemptions.c
+    row = connection.execute(select(*_COLUMNS).where(columns.env == env, columns.id == number)).one_or_none()
+    return None if row is None else Redemption(*row)
+
+
+def list_redemptions(
+    connection: Connection,
+    env: int,
+    chosen: RedemptionFilter,
+    *,
+    now: Millis,
+    limit: int,
+    cursor: str | None = None,
+) -> Page[Redemption]:
+    """Return a page of redemptions, newest first."""
+    columns = t.redemptions.c
+    query = select(*_COLUMNS).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
+    if cursor is not None:
+        query = query.where(columns.id < decode_cursor(cursor, int)[0])
+    for column, value in (
+        (columns.member, chosen.member),
+        (columns.kind, chosen.kind),
+        (columns.code, None if chosen.code is None else chosen.code.strip().upper()),
+        (columns.reward, chosen.reward),
+        (columns.order_source, chosen.source),
+        (columns.order_ref, chosen.order),
+    ):
+        if value is not None:
+            query = query.where(column == value)
+    if chosen.state is not None:
+        query = query.where(_stands(chosen.state, now))
+    if chosen.since is not None:
+        query = query.where(columns.created_at >= chosen.since)
+    if chosen.until is not None:
+        query = query.where(columns.created_at < chosen.until)
+    return page_of([Redemption(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
+
+
+def _stands(state: str, now: Millis) -> ColumnElement[bool]:
+    columns = t.redemptions.c
+    over = and_(columns.state == RedemptionState.PENDING, columns.expires_at <= now)
+    if state == RedemptionState.EXPIRED:
+        return or_(columns.state == state, over)
+    return (
+        and_(columns.state == state, not_(over))
+        if state == RedemptionState.PENDING
+        else columns.state == state
+    )
