@@ -281,6 +281,21 @@ class TransferPoints(Asked, frozen=True, kw_only=True, tag="transfer_points", gc
     reason: str | None = None
 
 
+class AssignTier(Asked, frozen=True, kw_only=True, tag="assign_tier", gc=False):
+    """Put a member on a tier by hand until an instant, or for good where there is none; no rule moves it before.
+
+    Without a `tier` an assignment ends, and the measure decides. The caller draws `id`, by which it is carried out once.
+    """
+
+    id: int
+    member: int
+    program: str
+    group: str
+    tier: str | None = None
+    until: Millis | None = None
+    reason: str | None = None
+
+
 ApiCommand = (
     BeginTransaction
     | EndTransaction
@@ -296,6 +311,7 @@ ApiCommand = (
     | TurnMember
     | MergeMembers
     | TransferPoints
+    | AssignTier
 )
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 

@@ -45,6 +45,37 @@ def tier_of(work: WorkingSet, env: int, member: int, program: str) -> str | None
     return None if standing is None else standing.tier
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a member stands in one tier group, as it is shown. `amount` is the measure, in smallest units."""
+
+    member: int
+    program: str
+    group: str
+    tier: str
+    since: Millis
+    assigned_until: Millis | None
+    amount: int
+    next_review_at: Millis | None
+
+
+def place_in(ladder: Ladder) -> Place:
+    """Return where a member stands now, after a review."""
+    _, member, program, group = ladder.standing.key
+    today = day_of(ladder.work.now, ladder.program.timezone)
+    standing = ladder.standing
+    return Place(
+        member,
+        program,
+        group,
+        standing.tier,
+        standing.since,
+        standing.assigned_until,
+        ladder.amount(today),
+        next_deadline(ladder),
+    )
+
+
 def membership_of(work: WorkingSet, key: MemberProgram) -> Membership:
     """Return since when and how a member takes part; who has no row yet begins now."""
     known = work.memberships.get(key)
@@ -174,6 +205,27 @@ def _lets(ladder: Ladder, rule: str, at: Millis) -> bool:
         return True
     start = ladder.starts().get(rule)
     return start is not None and next(anniversaries(start, ladder.program.timezone, at - 1), None) == at
+
+
+def assign(ladder: Ladder, tier: str, until: Millis, cause: Cause, reason: str | None) -> None:
+    """Put a member on a tier that no rule moves before an instant."""
+    standing, now = ladder.standing, ladder.work.now
+    standing.assigned_until = until
+    if standing.tier == tier:
+        _note(ladder, tier, now, cause, reason)
+    else:
+        move_to(ladder, tier, now, cause, reason)
+
+
+def release(ladder: Ladder, cause: Cause, reason: str | None) -> None:
+    """End an assignment: the measure decides."""
+    standing, now = ladder.standing, ladder.work.now
+    standing.assigned_until = None
+    ladder.work.standings.mark(standing.key)
+    amount = ladder.amount(day_of(now, ladder.program.timezone))
+    tier = ladder.group.tiers[ladder.group.reached(amount, ladder.decimals)].name
+    if standing.tier != tier:
+        move_to(ladder, tier, now, cause, reason)
 
 
 def move_to(ladder: Ladder, tier: str, at: Millis, cause: Cause, reason: str | None = None) -> None:

@@ -4,6 +4,8 @@ The checks are those that the design promises: no account below zero; each balan
 sum over all accounts is zero; lots agree with their allocations and with the balance; an order holds exactly what its
 facts are worth; hashes link from the first transfer to the head; sequences have no gap and each has its message, whose
 frozen bytes say the same; redemptions agree with their transactions (`proving.py`). Members are read in chunks, so that
+facts are worth; tiers are where their history and their measure say; hashes link from the first transfer to the head;
+sequences have no gap and each has its message, whose frozen bytes say the same. Members are read in chunks, so that
 memory does not grow with the book.
 """
 
@@ -23,6 +25,7 @@ from adapter.book.state import GENESIS, MEMBER_ACCOUNTS, Account, Lot, OrderStat
 from adapter.book.transfers import chain_hash
 from adapter.book.valuing import as_kept
 from adapter.engine.proving import check_redemptions
+from adapter.engine.reviewing import check_standing
 from adapter.program.reasons import Reason
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
@@ -51,7 +54,9 @@ def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) 
         while chunk := [tuple(row) for row in islice(keys, CHUNK)]:
             found += _check_balances(connection, chunk)
             progress(len(chunk))
-        found += _check_orders(connection, load_catalog(connection))
+        catalog = load_catalog(connection)
+        found += _check_orders(connection, catalog)
+        found += check_standing(connection, catalog)
         found += _check_advices(connection)
         found += _check_balance_orders(connection)
         found += check_redemptions(connection)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from adapter.book.advising import advise
+from adapter.book.assigning import assign_tier
 from adapter.book.balance_orders import place_order
 from adapter.book.degraded import clear_flag
 from adapter.book.enrolling import enrol_member, turn_member, update_member
@@ -19,6 +20,7 @@ from adapter.book.transacting import begin_transaction, end_transaction
 from adapter.book.vouching import attribute_voucher, move_voucher
 from adapter.commands import (
     Advise,
+    AssignTier,
     AttributeVoucher,
     BeginRedemption,
     BeginTransaction,
@@ -109,6 +111,10 @@ def touched_by(commands: Iterable[Command]) -> Touched:
 def carry_out(work: WorkingSet, command: ApiCommand, event: int) -> Outcome:
     """Decide a command; raises `NeedsLots` where it has to see more lots."""
     return WAYS[type(command)].decide(work, command, event)
+
+
+def _touch_member(command: AssignTier, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
 
 
 def _touch_begin(command: BeginTransaction, touched: Touched) -> None:
@@ -217,6 +223,7 @@ WAYS: dict[type[ApiCommand], Way] = {
         "voucher", move_voucher, _touch_voucher, lambda command: f"voucher:{command.voucher}:{command.state}"
     ),
     PlaceOrder: Way("balance_order", place_order, _touch_place, lambda command: f"order:{command.id}"),
+    AssignTier: Way("tier", assign_tier, _touch_member, lambda command: f"tier:{command.id}"),
     Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),
     BeginRedemption: Way(
         "redemption",

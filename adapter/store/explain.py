@@ -19,7 +19,7 @@ from adapter.clock import Millis, iso
 from adapter.errors import NotFound
 from adapter.points import points
 from adapter.store import tables as t
-from adapter.store.explained import event_view, lot_view, transfers_view
+from adapter.store.explained import event_view, lot_view, standing_view, transfers_view
 from adapter.store.reading.awards import parts_view
 from adapter.store.reading.balances import accounts_of, balance_row, catch_up
 from adapter.store.reading.events import events_of_orders
@@ -163,6 +163,7 @@ def _order_view(
         "program_version": order.program_version,
         "award": points(order.award, definition.decimals),
         "parts": parts_view(parts_of(order), definition.decimals),
+        "standing": standing_view(order, definition),
         "retained": points(order.retained, definition.decimals),
         "lot": None if lot is None else lot_view(lot, definition),
         "events": [

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapter import ids
+from adapter.book.membership import read_kept
 from adapter.clock import iso
 from adapter.points import points
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from adapter.book.state import Lot, Transfer
+    from adapter.book.state import Lot, Order, Transfer
     from adapter.catalog import Definition
 
 
@@ -26,6 +27,15 @@ def lot_view(lot: Lot, definition: Definition) -> dict[str, Any]:
         "available_at": None if lot.available_at is None else iso(lot.available_at),
         "expires_at": None if lot.expires_at is None else iso(lot.expires_at),
     }
+
+
+def standing_view(order: Order, definition: Definition) -> dict[str, Any] | None:
+    """Return what an order keeps of where its member stood when it was settled first; None where it keeps nothing."""
+    kept = read_kept(order.standing)
+    if kept is None:
+        return None
+    room = None if kept.room is None else points(kept.room, definition.decimals)
+    return {"tier": kept.tier, "first_order": kept.first, "room": room}
 
 
 def event_view(row: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from adapter.book.membership import read_kept
 from adapter.book.orders import refund_elsewhere, totals_of
 from adapter.book.parts import parts_of
 from adapter.clock import Millis, iso
@@ -62,8 +63,26 @@ def _earned(story: Story) -> Iterator[str]:
         return
     counted = f"{_money(Decimal(order.basis))} {order.currency or ''}".strip()
     yield f"{counted} of it counts for the program {order.program} (version {story.version.version})."
+    yield from _stood(story)
     if order.award:
         yield f"That earned {story.amount(order.award)}: {_rule(story)}."
+
+
+def _stood(story: Story) -> Iterator[str]:
+    """Say where the member stood when the order was settled first, as far as its rules asked."""
+    kept = read_kept(story.order.standing)
+    if kept is None or story.version is None:
+        return
+    earning = story.version.program.earning
+    told = []
+    if earning.tiers_named and kept.tier is not None:
+        told.append(f"the member was {kept.tier}")
+    if any(rule.first_order for rule in earning.in_force):
+        told.append(f"it was {'' if kept.first else 'not '}the member's first order")
+    if kept.room is not None:
+        told.append(f"the program's caps left room for {story.amount(kept.room)}")
+    if told:
+        yield f"When it was settled first, {' and '.join(told)}; the order keeps that."
 
 
 def _rule(story: Story) -> str:
@@ -80,7 +99,11 @@ def _rule(story: Story) -> str:
         best = ", the best of the rules" if earning.combine == "best" else ""
     else:
         told, best = "; ".join(rule_text(rule, currency) for rule, _ in gave), ""
-    cap = ", cut to the cap for one order" if order.reason == Reason.CAPPED else ""
+    cut = {
+        Reason.CAPPED: ", cut to the cap for one order",
+        Reason.WINDOW_CAPPED: ", cut to what its windows' caps left",
+    }
+    cap = next((text for reason, text in cut.items() if reason == order.reason), "")
     return f"{told}{best}, rounded {_ROUNDED[earning.rounding]}{cap}"
 
 
@@ -97,8 +120,9 @@ def rule_text(rule: Rule, currency: str) -> str:
     ]
     lines = " of its lines" if rule.selects else ""
     times = "" if rule.multiplier == 1 else f", times {_plain(rule.multiplier)}"
+    first = " of the first order" if rule.first_order else ""
     most = "" if rule.cap is None else f", at most {rule.cap}"
-    return f"{' and '.join(gives)}{lines}{times}{most}"
+    return f"{' and '.join(gives)}{lines}{first}{times}{most}"
 
 
 def _refunded(story: Story) -> Iterator[str]:

@@ -80,6 +80,7 @@ STATUS: dict[str, HTTPStatus] = {
     "over_limit_per_day": HTTPStatus.UNPROCESSABLE_ENTITY,
     "over_limit_of_tier": HTTPStatus.UNPROCESSABLE_ENTITY,
     "over_last_known": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "tier_unknown": HTTPStatus.UNPROCESSABLE_ENTITY,
     "program_paused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "program_ended": HTTPStatus.UNPROCESSABLE_ENTITY,
     "same_member": HTTPStatus.UNPROCESSABLE_ENTITY,

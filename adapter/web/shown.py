@@ -189,6 +189,14 @@ class AwardShown(Shown):
     parts: list[PartOfAward]
 
 
+class StandingKept(Shown):
+    """Where the member stood when the order was settled first; `room` is what the caps of its windows left for it."""
+
+    tier: str | None
+    first_order: bool
+    room: Points | None
+
+
 class OrderExplained(Shown):
     """One order's points: the story in `sentences`, and what it rests on."""
 
@@ -204,6 +212,7 @@ class OrderExplained(Shown):
     program_version: int | None
     award: Points
     parts: list[PartOfAward] = Field(description="Which rules of the program gave the award.")
+    standing: StandingKept | None
     retained: Points
     lot: LotExplained | None
     events: list[EventExplained]

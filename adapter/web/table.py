@@ -19,6 +19,7 @@ from adapter.web import (
     redemptions,
     replays,
     reports,
+    tiers,
     transactions,
 )
 
@@ -29,6 +30,7 @@ ROUTES: tuple[Route, ...] = (
     *members.ROUTES,
     *advice.ROUTES,
     *redeemable.ROUTES,
+    *tiers.ROUTES,
     *balances.ROUTES,
     *transactions.ROUTES,
     *booking.ROUTES,

@@ -54,6 +54,13 @@ PROGRAM = Program.model_validate(
             {"id": "rwd_totebag", "kind": "item", "cost": 5, "title": "A tote bag"},
             {"id": "rwd_credit", "kind": "credit", "cost": 5, "value": "5.00", "currency": "EUR"},
         ],
+        "tier_groups": [
+            {
+                "name": "status",
+                "measure": "lifetime_points",
+                "tiers": [{"name": "basic"}, {"name": "silver", "threshold": "100000"}],
+            }
+        ],
     }
 )
 

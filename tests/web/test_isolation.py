@@ -38,6 +38,7 @@ NEUTRAL = {
     "description", "overlap", "secret", "release_held", "missing", "amount", "complete", "occurred_at", "ttl",
     "points_expire_at", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at", "advice",
     "kind", "reward", "points", "value", "payment", "shipping", "tracking", "force",
+    "group", "tier",
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
 SAYS_WHO_WANTS_IT = {("place_order", "source"), ("orders", "source")}
@@ -50,6 +51,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "begin_transaction": {"type": "credit", "amount": 5, "complete": True},
     "begin_redemption": {"reward": "rwd_totebag"},
     "give_advice": {"advice": "REVIEW"},
+    "assign_tier": {"group": "status", "tier": "silver"},
 }
 """What a route is sent beside the name that is tried; one that needs nothing is not listed."""
 SHOWS_ITS_OWN = {"programs", "rewards"}
@@ -81,6 +83,7 @@ def named(web: Web) -> dict[str, str]:
     spent = {"member": "shop:7000", "reward": "rwd_fivecredit", "source": "shop", "order": "1001"}
     redemption = web.post("/v1/redemptions", spent, status=201)
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": "BLOCK"})
+    web.post("/v1/members/shop:7000/tier", BODIES["assign_tier"])
     delivery = web.get("/v1/deliveries")["data"][0]["id"]
     return {
         "redemption": redemption["id"], "code": redemption["discount"]["code"],

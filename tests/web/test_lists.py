@@ -49,6 +49,11 @@ def another_advice(web: Web) -> None:
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": f"CASE {next(NUMBERS)}"})
 
 
+def another_tier(web: Web) -> None:
+    asked = {"program": "main", "group": "status", "tier": "silver", "reason": f"CASE {next(NUMBERS)}"}
+    web.post("/v1/members/shop:7000/tier", asked)
+
+
 def another_program(web: Web) -> None:
     name = f"p{next(NUMBERS) * 7919 % 10_000}"  # before or after the others
     body = PROGRAM.model_copy(update={"name": name, "rewards": ()}).model_dump_json()
@@ -117,6 +122,7 @@ LISTS = {
     "transactions": Listed(another_shopper, gone_from(t.transactions, "txn")),
     "orders": Listed(another_balance_order, gone_from(t.balance_orders, "ord")),
     "advices": Listed(another_advice, None),
+    "tier_changes": Listed(another_tier, None),
     "programs": Listed(another_program, program_gone),
     "endpoints": Listed(
         lambda web: web.post("/v1/endpoints", {"url": HOOK, "events": ["endpoint.test"]}, status=201),

@@ -82,6 +82,7 @@ WAYS: dict[str, tuple[str, Any]] = {
     "replay_event": ("/v1/events/{event}/replay", None),
     "begin_transaction": ("/v1/transactions", {"member": "shop:7000", "type": "credit", "amount": 5}),
     "complete_transaction": ("/v1/transactions/{first}/complete", {"reason": "done"}),
+    "assign_tier": ("/v1/members/shop:7000/tier", {"group": "status", "tier": "silver"}),
     "cancel_transaction": ("/v1/transactions/{second}/cancel", {}),
     "place_order": (
         "/v1/orders",
