@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import orjson
 from pydantic import Field
 
 from adapter import ids
@@ -27,7 +28,7 @@ _DELETED = "Also find members that were deleted."
 
 
 class MembersQuery(Listing):
-    state: Literal["active", "deleted", "erased"] | None = None
+    state: Literal["active", "deleted", "erased", "merged"] | None = None
     email: Reference | None = Field(None, description="Exactly this e-mail address.")
     source: Reference | None = Field(
         None, description="A source's name, or one of its customers: `shop:7000`."
@@ -105,6 +106,9 @@ def member_view(row: MemberRow) -> dict[str, Any]:
         "state": row.state,
         "email": row.email,
         "name": row.name,
+        "birthday": row.birthday,
+        "metadata": {} if row.metadata is None else orjson.loads(row.metadata),
+        "merged_into": None if row.merged_into is None else ids.show("mem", row.merged_into),
         "source_ids": list(row.source_ids),
         "created_at": iso(row.created_at),
         "updated_at": iso(row.updated_at),

@@ -20,6 +20,7 @@ Instant = Annotated[
     str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-20T12:00:00.000Z"])
 ]
 MemberId = Annotated[str, Field(examples=["mem_0000000000005"])]
+TransactionId = Annotated[str, Field(examples=["txn_0000000000007"])]
 
 
 class Balances(Shown):
@@ -53,14 +54,31 @@ class MemberShown(Shown):
     """Who holds points. `balances` only where one member is shown."""
 
     id: MemberId
-    state: Literal["active", "deleted", "erased"]
+    state: Literal["active", "deleted", "erased", "merged"]
     email: str | None
     name: str | None
+    birthday: str | None = Field(examples=["1990-02-28"])
+    metadata: dict[str, str]
+    merged_into: MemberId | None = Field(description="Who has everything of theirs, and answers to their ids.")
     source_ids: list[str] = Field(examples=[["shop:7000"]])
     created_at: Instant
     updated_at: Instant
     deleted_at: Instant | None
     balances: list[NativeBalance] | None = None
+
+
+class TransferShown(Shown):
+    """Points that one member gave to another: a debit and a credit, completed in one commit."""
+
+    from_: MemberId = Field(alias="from")
+    to: MemberId
+    program: str
+    balance_definition: str
+    amount: Points
+    reason: str | None
+    debit: TransactionId
+    credit: TransactionId
+    created_at: Instant
 
 
 class AdviceShown(Shown):

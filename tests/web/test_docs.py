@@ -18,7 +18,7 @@ from adapter.web.docs import curl, type_of
 from adapter.web.openapi import document
 from adapter.web.table import ROUTES
 from connectors import CONNECTORS
-from tests.shop import placed, recorded, shipped
+from tests.shop import customer, placed, recorded, shipped
 from tests.web.conftest import TOKEN
 from tests.web.test_receiver import ORDER
 
@@ -99,6 +99,8 @@ def test_types_are_said_in_words(schema: dict[str, Any], words: str) -> None:
 @pytest.fixture
 def served(sqlite_web: Web) -> Iterator[str]:
     """The application behind a real port, with something in every list."""
+    sqlite_web.play(*(recorded(customer(number)) for number in ("7001", "7002", "7003", "7004")))
+    sqlite_web.ask("DELETE", "/v1/members/shop:7003")
     sqlite_web.shop("order.created", ORDER)
     sqlite_web.play(recorded(placed()), recorded(shipped()))
     for reward in ("rwd_fivecredit", "rwd_fivecredit", "rwd_fivecredit", "rwd_totebag"):

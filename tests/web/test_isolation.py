@@ -20,6 +20,9 @@ from tests.web.conftest import PROGRAM, STRANGER, Web, keyed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
+
     from adapter.web.routing import Route
 
 SISTER = "sk_live_eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"  # the same company, in its live mode
@@ -28,6 +31,7 @@ HOOK = "http://127.0.0.1:9/hook"
 REFERENCES = {
     "member": "member", "members": "member", "endpoint": "endpoint", "message": "message", "email": "email",
     "order": "order_ref", "source": "source", "code": "code",
+    "into": "member", "from": "member", "to": "member",
 }  # fmt: skip
 """Parameters, and fields of bodies, that name something; with which of environment 1's names they are tried."""
 NEUTRAL = {
@@ -39,6 +43,7 @@ NEUTRAL = {
     "points_expire_at", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at", "advice",
     "kind", "reward", "points", "value", "payment", "shipping", "tracking", "force",
     "group", "tier",
+    "customer", "name", "birthday", "joined_at",
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
 SAYS_WHO_WANTS_IT = {("place_order", "source"), ("orders", "source")}
@@ -52,11 +57,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "begin_redemption": {"reward": "rwd_totebag"},
     "give_advice": {"advice": "REVIEW"},
     "assign_tier": {"group": "status", "tier": "silver"},
+    "transfer_points": {"amount": 5},
 }
 """What a route is sent beside the name that is tried; one that needs nothing is not listed."""
 SHOWS_ITS_OWN = {"programs", "rewards"}
 SUMS = {"report_liability", "report_trial_balance"}  # over what there is: here nothing
-CREATES = {"add_endpoint"}  # in the environment of the key, and nowhere else
+CREATES = {"add_endpoint", "enrol_member"}  # in the environment of the key, and nowhere else
 
 
 @pytest.fixture
@@ -114,8 +120,12 @@ def kept(web: Web) -> dict[str, list[Any]]:
 
 
 def fields_of(route: Route) -> set[str]:
-    asked = [model.model_fields for model in (route.query, route.body) if model is not None]
-    return {name for fields in asked for name in fields}
+    return {*asked_of(route.query), *asked_of(route.body)}
+
+
+def asked_of(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
+    """Return the fields of a query or a body, by the names that callers send."""
+    return {} if model is None else {one.alias or name: one for name, one in model.model_fields.items()}
 
 
 def names(route: Route, field: str) -> bool:
@@ -127,8 +137,7 @@ def tried(route: Route, named: dict[str, str]) -> list[tuple[str, dict[str, str]
     """Return the requests that try a route: path, query, body."""
     path = route.path.format(**named)
     body = BODIES.get(route.name, {})
-    asked = route.query.model_fields if route.query else {}
-    given = route.body.model_fields if route.body else {}
+    asked, given = asked_of(route.query), asked_of(route.body)
     required = {name: named[REFERENCES[name]] for name, one in asked.items() if one.is_required()}
     named_in_body = {name for name, one in given.items() if one.is_required() and names(route, name)}
     body = {**body, **{name: named[REFERENCES[name]] for name in named_in_body}}

@@ -18,7 +18,7 @@ from adapter.web.openapi import document
 from adapter.web.parts import WebSettings
 from adapter.web.routing import Access, Call, Repeated, Route, Shown
 from adapter.web.table import ROUTES
-from tests.shop import DAY, NOW, placed, recorded, shipped
+from tests.shop import DAY, NOW, customer, placed, recorded, shipped
 from tests.web.conftest import STRANGER, TOKEN
 from tests.web.test_receiver import ORDER
 from tests.web.test_service import figure
@@ -95,6 +95,11 @@ WAYS: dict[str, tuple[str, Any]] = {
     "release_redemption": ("/v1/redemptions/{released}/release", {"reason": "another cart"}),
     "fulfil_redemption": ("/v1/redemptions/{fulfilled}/fulfil", {"tracking": "1Z999"}),
     "reverse_redemption": ("/v1/redemptions/{reversed}/reverse", {"reason": "item_returned"}),
+    "enrol_member": ("/v1/members", {"name": "Jo"}),
+    "restore_member": ("/v1/members/{deleted}/restore", None),
+    "erase_member": ("/v1/members/shop:7002/erase", None),
+    "merge_members": ("/v1/members/shop:7003/merge", {"into": "shop:7004"}),
+    "transfer_points": ("/v1/transfers", {"from": "shop:7004", "to": "shop:7000", "amount": 1}),
 }
 """How each POST is asked, so that it succeeds."""
 
@@ -105,6 +110,9 @@ def furnished(web: Web) -> tuple[Web, dict[str, str]]:
     endpoint = web.post(ENDPOINT, HOOK, status=201)["id"]
     web.shop("order.created", ORDER)
     web.play(recorded(placed()), recorded(shipped()))
+    web.play(*(recorded(customer(number)) for number in ("7001", "7002", "7003", "7004")))
+    web.post("/v1/transactions", {"member": "shop:7004", "type": "credit", "amount": 9, "complete": True}, status=201)
+    deleted = web.ask("DELETE", "/v1/members/shop:7001")["id"]
     shop = web.get("/v1/events", type="order.created")["data"][0]["id"]
     path, body = WAYS["begin_transaction"]
     first, second = (web.post(path, body, status=201)["id"] for _ in range(2))
@@ -119,6 +127,7 @@ def furnished(web: Web) -> tuple[Web, dict[str, str]]:
     return web, redeemed | {
         "endpoint": endpoint, "event": shop, "delivery": web.get("/v1/deliveries")["data"][0]["id"],
         "first": first, "second": second, "third": third, "fourth": fourth,
+        "deleted": deleted,
     }  # fmt: skip
 
 

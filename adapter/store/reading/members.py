@@ -15,7 +15,7 @@ from adapter.store.database import select_by_keys
 from adapter.store.reading.paging import Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from adapter.clock import Millis
 
@@ -32,8 +32,11 @@ class MemberRow:
     created_at: Millis
     updated_at: Millis
     deleted_at: Millis | None
+    merged_into: int | None
     email: str | None
     name: str | None
+    birthday: str | None
+    metadata: str | None  # JSON
     source_ids: tuple[str, ...]
 
 
@@ -45,6 +48,9 @@ class Identified(Protocol):
 
     @property
     def state(self) -> str: ...
+
+    @property
+    def merged_into(self) -> int | None: ...
 
 
 Row = TypeVar("Row", bound=Identified)
@@ -63,14 +69,18 @@ class MemberFilter:
 def find_member(connection: Connection, env: int, reference: str, *, deleted: bool = False) -> MemberRow:
     """Return the member that a reference names: `mem_…`, `source:customer` or an e-mail address.
 
-    Raises `NotFound` where there is none (a deleted one is only found when asked for), `Conflict` where an
-    e-mail address belongs to several.
+    Whoever was merged into another member is that one. Raises `NotFound` where there is none (a deleted one is only
+    found when asked for), `Conflict` where an e-mail address belongs to several.
     """
     found = _candidates(connection, env, reference)
-    rows = _with_sources(
-        connection, env, connection.execute(_members(env).where(t.members.c.id.in_(found))).all()
-    )
-    return _the_one(reference, rows, deleted=deleted)
+
+    def named(numbers: Iterable[int]) -> Sequence[Any]:
+        return connection.execute(_members(env).where(t.members.c.id.in_(list(numbers)))).all()
+
+    rows = named(found)
+    if survivors := _survivors(rows):
+        rows = [*(row for row in rows if row.merged_into is None), *named(survivors)]
+    return _the_one(reference, _with_sources(connection, env, rows), deleted=deleted)
 
 
 def find_members(
@@ -82,17 +92,35 @@ def find_members(
     """
     candidates = _candidates_of(connection, env, dict.fromkeys(references))
     members = t.members.c
-    ids_named = sorted({number for numbers in candidates.values() for number in numbers})
-    query = select(members.id, members.state).where(members.env == env, members.id.in_(ids_named))
-    rows = {row.id: row for row in connection.execute(query)}
+    query = select(members.id, members.state, members.merged_into).where(members.env == env)
+
+    def named_by(numbers: Iterable[int]) -> dict[int, Any]:
+        found = connection.execute(query.where(members.id.in_(sorted(set(numbers)))))
+        return {row.id: row for row in found}
+
+    rows = named_by(number for numbers in candidates.values() for number in numbers)
+    if survivors := _survivors(rows.values()):
+        rows = named_by(survivors) | rows
     found: dict[str, int | AdapterError] = {}
     for reference, numbers in candidates.items():
         try:
-            named = [rows[number] for number in numbers if number in rows]
+            named = list(
+                {(one := _follow(rows, number)).id: one for number in numbers if number in rows}.values()
+            )
             found[reference] = _the_one(reference, named, deleted=False).id
         except AdapterError as error:
             found[reference] = error
     return found
+
+
+def _survivors(rows: Iterable[Identified]) -> set[int]:
+    """Return who goes on in the place of those who were merged. They go on themselves: one look is enough."""
+    return {row.merged_into for row in rows if row.merged_into is not None}
+
+
+def _follow(rows: Mapping[int, Any], number: int) -> Any:
+    row = rows[number]
+    return row if row.merged_into is None else rows[row.merged_into]
 
 
 def _the_one(reference: str, rows: Sequence[Row], *, deleted: bool) -> Row:
@@ -197,8 +225,11 @@ def _members(env: int) -> Select[Any]:
             members.c.created_at,
             members.c.updated_at,
             members.c.deleted_at,
+            members.c.merged_into,
             people.c.email,
             people.c.name,
+            people.c.birthday,
+            people.c.metadata,
         )
         .outerjoin(people, (people.c.env == members.c.env) & (people.c.member == members.c.id))
         .where(members.c.env == env)
