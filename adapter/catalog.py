@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from adapter.clock import Millis
     from adapter.program.model import Program
@@ -122,12 +122,16 @@ class Catalog:
 
         A draft is in force only where nothing was published by then.
         """
-        versions = self.programs[env, program]
-        there = [version for version in versions if version.published_at <= at]
-        in_force = [version for version in there if version.program.state != "draft"]
-        return (in_force or there or versions[:1])[-1]
+        return in_force(self.programs[env, program], at)
 
     def draft_of(self, env: int, program: str) -> ProgramVersion | None:
         """Return the newest version where it is a draft: what would be published next."""
         newest = self.programs[env, program][-1]
         return newest if newest.program.state == "draft" else None
+
+
+def in_force(versions: Sequence[ProgramVersion], at: Millis) -> ProgramVersion:
+    """Return which of a program's versions, oldest first, is in force at an instant."""
+    there = [version for version in versions if version.published_at <= at]
+    published = [version for version in there if version.program.state != "draft"]
+    return (published or there or versions[:1])[-1]

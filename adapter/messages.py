@@ -33,6 +33,7 @@ class MessageType(StrEnum):
     VOUCHER_REVOKED = "voucher.revoked"
     VOUCHER_EXPIRED = "voucher.expired"  #: nobody used it before its end
     TIER_UPDATED = "tier.updated"  #: a member is on another tier; says of which group, from which and why
+    POINTS_EXPIRING = "points.expiring"  #: a reminder of points that end soon; says how many, and when
     POINTS_EXPIRED = "points.expired"
     MEMBER_CREATED = "member.created"
     MEMBER_UPDATED = "member.updated"

@@ -13,6 +13,7 @@ from adapter.book.lots import land
 from adapter.book.orders import target_of
 from adapter.book.posting import expire_lots, finish, settle_into
 from adapter.book.redemptions import expire_owner
+from adapter.book.reminding import remind
 from adapter.book.state import Account
 from adapter.book.transfers import Cause
 from adapter.book.valuing import describe, setting_of
@@ -40,12 +41,16 @@ def let_time_pass(work: WorkingSet, change: Change) -> None:
     """Do, as a part of a change, all that is due for its balance by now; a second time there is nothing to do."""
     key = change.balance.key
     for transaction in work.over.pop(key, ()):
+        change.due_at = transaction.completes_at
         _end(work, change, transaction)
-    due = work.due.pop(key, [])
+    due = sorted(work.due.pop(key, []), key=lambda lot: (lot.available_at or 0, lot.id))
     for lot in due:
         if lot.pending and lot.due_amount and lot.available_at is not None and lot.available_at <= work.now:
+            change.due_at = lot.available_at
             _post(work, change, lot)
+    change.due_at = None
     expire_lots(work, change, due)
+    remind(work, change, due)
 
 
 def _end(work: WorkingSet, change: Change, transaction: Transaction) -> None:
@@ -78,8 +83,8 @@ def plan_next(work: WorkingSet, key: BalanceKey) -> None:
     """Note on the balance when time will next change something: `later` has what the batch did not load."""
     lots = [lot.due_at for lot in work.kept.get(key, {}).values()]
     pending = [one.due_at for one in work.deadlines.get(key, {}).values()]
-    dues = [at for at in (work.later.get(key), *lots, *pending) if at is not None]
     balance = work.balance(key)
+    dues = [at for at in (work.later.get(key), *lots, *pending, balance.due_at) if at is not None]
     if balance.next_due_at != min(dues, default=None):
         balance.next_due_at = min(dues, default=None)
         work.balances.mark(key)

@@ -75,20 +75,26 @@ def release(change: Change, parts: Iterable[tuple[Lot, int]], *, transaction: in
 
 
 def expire(change: Change, lot: Lot) -> int:
-    """Let a lot's available points run out if its time is over; return how many did."""
-    if lot.live(change.now) or not lot.available:
+    """Let a lot's available points run out if its time is over, or its member's; return how many did."""
+    live = lot.live(change.now)
+    if not lot.available or (live and not change.idle_by(change.now)):
         return 0
     amount = lot.available
     move(change, (Account.AVAILABLE, Account.EXPIRED), [(lot, amount)], kind="expire", order=order_of(lot))
+    lot.idled += amount if live else 0
     return amount
 
 
 def revive(change: Change, lot: Lot) -> None:
-    """Give back what had run out of a lot that, as a later fact shows, is not over yet; a debt is repaid first."""
-    if not lot.expired or not lot.live(change.now):
+    """Give back what had run out of a lot that, as a later fact shows, is not over yet; a debt is repaid first.
+
+    What ended because its member did nothing stays gone.
+    """
+    gone = lot.expired - lot.idled
+    if not gone or not lot.live(change.now) or change.idle_by(change.now):
         return
-    owed = min(change.balance.owed, lot.expired)
-    for target, amount in ((Account.OWED, owed), (Account.AVAILABLE, lot.expired - owed)):
+    owed = min(change.balance.owed, gone)
+    for target, amount in ((Account.OWED, owed), (Account.AVAILABLE, gone - owed)):
         move(
             change,
             (Account.EXPIRED, target),

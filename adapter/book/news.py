@@ -164,6 +164,21 @@ def tell_tier(work: WorkingSet, change: TierChange, group: TierGroup, since: Mil
     )
 
 
+def tell_ending(work: WorkingSet, change: Change, ends: dict[Millis, int]) -> None:
+    """Queue `points.expiring`: how many points of a member end soon, and how many of them when."""
+    balance = change.balance
+    if not wanted(work, balance.env, MessageType.POINTS_EXPIRING):
+        return
+    definition = work.catalog.definitions[balance.env, balance.definition]
+    parts = [(at, amount) for at, amount in sorted(ends.items()) if amount]
+    data = _whose(work, balance, definition) | {
+        "amount": points(sum(amount for _, amount in parts), definition.decimals),
+        "next_at": iso(parts[0][0]),
+        "ends": [{"at": iso(at), "amount": points(amount, definition.decimals)} for at, amount in parts],
+    }
+    _queue(work, MessageType.POINTS_EXPIRING, data, balance.key)
+
+
 def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Person | None) -> None:
     """Queue `member.created`, `.updated`, `.merged` or `.deleted`; nothing personal but the address and name."""
     if not wanted(work, member.env, kind):

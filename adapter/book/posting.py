@@ -100,6 +100,13 @@ def tell_redemptions(work: WorkingSet) -> None:
     work.told_redemptions.clear()
 
 
+def _plan_whole(change: Change) -> None:
+    """Have the sweep come by no later than time does something to the balance as a whole."""
+    balance, due = change.balance, change.balance.due_at
+    if due is not None and (balance.next_due_at is None or due < balance.next_due_at):
+        balance.next_due_at = due
+
+
 def finish(work: WorkingSet, change: Change) -> None:
     """Close a change: mark its balance, and tell subscribers of everything in it.
 
@@ -108,6 +115,7 @@ def finish(work: WorkingSet, change: Change) -> None:
     if change.balance.earned != change.earned:
         _count(work, change)
     if change.transfers:
+        _plan_whole(change)
         work.balances.mark(change.balance.key)
         work.changes.append(change)
         tell_balance(work, change)

@@ -163,6 +163,7 @@ def _claw_back(work: Settlement, amount: int, from_own: int) -> None:
     lot = work.lot
     waived = min(amount - from_own, lot.expired)
     lot.expired -= waived
+    lot.idled = min(lot.idled, lot.expired)
     rest = amount - from_own - waived
     parts: list[tuple[Lot | None, int]] = [(lot, from_own)] if from_own else []
     parts += take((one for one in work.others or () if one.id != lot.id), rest)

@@ -61,10 +61,18 @@ class Balance:
     sequence: int = 0
     head: bytes = GENESIS
     next_due_at: Millis | None = None
+    idle_at: Millis | None = None  # all available points end then, unless their member does something before
+    remind_at: Millis | None = None  # the member is reminded of that then
 
     @property
     def key(self) -> tuple[int, int, int]:
         return (self.env, self.member, self.definition)
+
+    @property
+    def due_at(self) -> Millis | None:
+        """Return the next instant at which time alone does something to the balance as a whole."""
+        dues = [at for at in (self.idle_at, self.remind_at) if at is not None]
+        return min(dues, default=None) if self.available else None
 
 
 @dataclass(slots=True)
@@ -86,6 +94,8 @@ class Lot:
     available_at: Millis | None = None
     expires_at: Millis | None = None
     transaction: int | None = None  # the credit whose points wait in it for `available_at`
+    idled: int = 0  # how many of `expired` ended because their member did nothing
+    remind_at: Millis | None = None  # the member is reminded of its end then
 
     @property
     def key(self) -> tuple[int, int, int, int]:
@@ -100,7 +110,8 @@ class Lot:
         """Return the next instant at which time alone changes this lot."""
         posts = self.available_at if self.pending and self.due_amount else None
         ends = self.expires_at if self.available else None
-        return min((at for at in (posts, ends) if at is not None), default=None)
+        reminds = self.remind_at if self.available else None
+        return min((at for at in (posts, ends, reminds) if at is not None), default=None)
 
     def of(self, member: int) -> Lot:
         """Return the same lot of another member, without its points."""

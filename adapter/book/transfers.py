@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from adapter.book.state import MEMBER_ACCOUNTS, Account, Allocation, Balance, Lot, Transfer
+from adapter.program.ending import idle_at
+from adapter.program.reminding import reminds_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from adapter.clock import Millis
+    from adapter.program.model import Program
 
 _LOT_PARTS = {Account.PENDING, Account.AVAILABLE, Account.RESERVED}
 
@@ -43,6 +46,8 @@ class Change:
     balance: Balance
     cause: Cause
     now: Millis
+    program_at: Callable[[Millis], Program]  # the balance's, in the version that was in force
+    due_at: Millis | None = None  # while something is done that was due before now
     before: tuple[int, int, int, int] = (0, 0, 0, 0)
     earned: int = 0  # the balance's, when the change began
     transfers: list[Transfer] = field(default_factory=list)
@@ -53,6 +58,10 @@ class Change:
     def __post_init__(self) -> None:
         self.before = _accounts(self.balance)
         self.earned = self.balance.earned
+
+    def idle_by(self, at: Millis) -> bool:
+        """Return whether the member did nothing for so long, as of an instant, that all points are over."""
+        return self.balance.idle_at is not None and self.balance.idle_at <= at
 
     def deltas(self) -> dict[str, int]:
         """Return what changed, by account; accounts that ended as they began are left out."""
@@ -94,6 +103,9 @@ def move(
     _move_balance(balance, source, -amount)
     _move_balance(balance, target, amount)
     _count_earned(balance, route, amount)
+    kind_of_activity = _ACTIVITIES.get(route)
+    if kind_of_activity is not None:
+        be_active(change, kind_of_activity, change.now if change.due_at is None else change.due_at)
     sequence, n = balance.sequence, len(change.transfers)
     origin, ref = order or (None, None)
     said = (
@@ -132,6 +144,7 @@ def _move_lot(lot: Lot, account: Account, amount: int) -> None:
         setattr(lot, account.value, getattr(lot, account.value) + amount)
     elif account is Account.EXPIRED:
         lot.expired += amount  # negative where a later fact revives what had run out
+        lot.idled = min(lot.idled, lot.expired)
 
 
 def _move_balance(balance: Balance, account: Account, amount: int) -> None:
@@ -141,9 +154,31 @@ def _move_balance(balance: Balance, account: Account, amount: int) -> None:
         setattr(balance, account.value, getattr(balance, account.value) + amount)
 
 
+def be_active(change: Change, kind: str, at: Millis) -> None:
+    """Put off the end that inactivity brings, if this kind of activity (`earn` or `spend`) does.
+
+    Where all points are over, or there were none, those that are earned begin it anew.
+    """
+    program, balance = change.program_at(at), change.balance
+    if not program.expiry.by_inactivity:
+        balance.idle_at = balance.remind_at = None
+    elif kind in program.expiry.activity or (
+        kind == "earn" and (balance.idle_at is None or change.idle_by(at))
+    ):
+        ends = idle_at(at, program.expiry, program.timezone) or at
+        balance.idle_at = max(ends, balance.idle_at or ends)
+        balance.remind_at = reminds_at(balance.idle_at, program.reminders, program.timezone, at)
+
+
 _POSTED = {Account.AVAILABLE, Account.OWED}
 _NOT_YET = {Account.ISSUED, Account.PENDING}
 _WAS_POSTED = {*_POSTED, Account.EXPIRED}
+
+
+_ACTIVITIES = {(source, target): "earn" for source in _NOT_YET for target in _POSTED} | {
+    (source, Account.REDEEMED): "spend" for source in (Account.AVAILABLE, Account.RESERVED)
+}
+"""Which routes are something that a member did."""
 
 
 def _count_earned(balance: Balance, route: tuple[Account, Account], amount: int) -> None:

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from adapter.book.idling import coming_of, let_idle_end
 from adapter.book.lots import turn_of
+from adapter.book.settle import NeedsLots
 from adapter.book.state import Advice, Balance, BalanceOrder, Lot, Order, Redemption, Transaction
 from adapter.book.transfers import Cause, Change
+from adapter.program.reminding import reminds_at
 
 if TYPE_CHECKING:
     from adapter.book.membership import Bonus, MeasureKey, Membership, Standing, TierChange
@@ -224,18 +228,29 @@ class WorkingSet:
         default_factory=dict
     )  # orders that found their member or totals
 
-    def program_of(self, env: int, definition: int) -> Program:
-        """Return the program of a balance definition, in the version that is in force now."""
+    def program_of(self, env: int, definition: int, at: Millis | None = None) -> Program:
+        """Return the program of a balance definition, in the version that is in force now, or was at an instant."""
         name = self.catalog.definitions[env, definition].program
-        return self.catalog.version_at(env, name, self.now).program
+        return self.catalog.version_at(env, name, self.now if at is None else at).program
 
     def balance(self, key: BalanceKey) -> Balance:
         """Return a member's balance; one that never moved begins at zero."""
         return self.balances.get(key) or self.balances.add(key, Balance(*key))
 
     def change(self, key: BalanceKey, cause: Cause) -> Change:
-        """Begin a change of one balance; it counts once it has a transfer."""
-        return Change(self.balance(key), cause, self.now)
+        """Begin a change of one balance; it counts once it has a transfer.
+
+        Points whose member did nothing for long end first. Raises `NeedsLots` where they are not loaded.
+        """
+        change = Change(self.balance(key), cause, self.now, partial(self.program_of, key[0], key[2]))
+        if change.idle_by(self.now) and change.balance.available:
+            lots = self.other_lots(key)
+            if lots is None:
+                raise NeedsLots(key)
+            coming = coming_of(self.lots_of.get(key, {}).values(), self.over.get(key, ()), self.now)
+            let_idle_end(change, lots, coming)
+            self.keep_lots(change, lots)
+        return change
 
     def other_lots(self, key: BalanceKey) -> list[Lot] | None:
         """Return a balance's lots with available points, those of this very batch too; None: they are not loaded."""
@@ -287,10 +302,13 @@ class WorkingSet:
     def keep_lots(self, change: Change, lots: Iterable[Lot]) -> None:
         """Mark the lots that a change touched; the balance's next due instant never comes after any of theirs."""
         balance = change.balance
+        program = change.program_at(self.now)
         for lot in lots:
             self.lots.put(lot.key, lot)
             self.lots_of.setdefault(balance.key, {})[lot.id] = lot
             self.kept.setdefault(balance.key, {})[lot.id] = lot
+            if lot.remind_at is None or lot.remind_at > self.now:  # what is due is told of by the sweep
+                lot.remind_at = reminds_at(lot.expires_at, program.reminders, program.timezone, self.now)
             due = lot.due_at
             if due is not None and (balance.next_due_at is None or due < balance.next_due_at):
                 balance.next_due_at = due

@@ -236,6 +236,8 @@ def _check_lot(lot: Any, says: Counter[str]) -> Iterator[str]:
     for part in _LOT_PARTS:
         if getattr(lot, part) != says[part]:
             yield f"lot {ids.show('lot', lot.id)} has {getattr(lot, part)} {part}, its allocations say {says[part]}"
+    if lot.idled > lot.expired:
+        yield f"lot {ids.show('lot', lot.id)} has {lot.expired} expired, {lot.idled} of them by inactivity"
     if lot.expired > says["expired"]:  # less where a clawback waived what had run out
         yield f"lot {ids.show('lot', lot.id)} has {lot.expired} expired, its allocations say {says['expired']}"
 
@@ -257,6 +259,8 @@ def _check_pending(balance: Any, lots: list[Any], pending: list[Any]) -> Iterato
 def _check_due(balance: Any, lots: list[Any], pending: list[Any]) -> Iterator[str]:
     """Find what the sweep would miss: a balance says when time changes something next, and so does each lot."""
     dues = [row.due_at for row in pending if row.due_at is not None]
+    if balance.available:
+        dues += [at for at in (balance.idle_at, balance.remind_at) if at is not None]
     for row in pending:
         ends = min((at for at in (row.expires_at, row.completes_at) if at is not None), default=None)
         if row.due_at != ends:

@@ -291,6 +291,8 @@ def _load_lots(
     keys = ("env", "member", "definition")
     for row in select_by_keys(connection, t.lots, keys, needs, columns=LOT_COLUMNS, where="t.available > 0"):
         work.know_lot(Lot(*row))
+    for row in _due_lots(connection, needs - touched.balances, work.now):
+        work.know_lot(Lot(*row))  # what time is about to do to them is an activity
     whole = {key for key in touched.balances if key[:2] in touched.whole}
     for row in select_by_keys(connection, t.lots, keys, whole, columns=LOT_COLUMNS, where=_NOT_EMPTY):
         work.know_lot(Lot(*row))

@@ -1,4 +1,4 @@
-"""When points end: after a term, at the end of a period or on a day of the year.
+"""When points end: after a term, at the end of a period, on a day of the year, or when a member does nothing for long.
 
 Everything is the calendar's in the program's time zone. A day that a month does not have is its last one; a period or
 a day ends with the midnight after it, so a day in which the clocks change is as long as it is there.
@@ -7,6 +7,7 @@ a day ends with the midnight after it, so a day in which the clocks change is as
     months = 12, end_of = "month"       at the end of the month in which that is
     end_of = "year"                     at the end of the year in which they became available
     on = "31-12"                        at the end of the next 31 December; credited on that day, with it
+    inactive_months = 6                 all of a member's points, six months after the last activity
 """
 
 from __future__ import annotations
@@ -25,19 +26,34 @@ MONTHS = {"month": 1, "quarter": 3, "year": 12}
 LEAP_YEAR = 2024  # has every day that a year can have
 FAR: Millis = LATEST - 300 * 366 * 86_400_000  # from here on no calendar reaches the longest term
 
+Activity = Literal["earn", "spend"]
+
 
 class Expiry(Part):
-    """When credited points end. Nothing given: never."""
+    """When credited points end. Nothing given: never. Of a fixed end and inactivity the earlier counts."""
 
     months: Annotated[int, Field(ge=1, le=1200)] | None = None
     days: Annotated[int, Field(ge=1, le=36500)] | None = None
     end_of: Literal["month", "quarter", "year"] | None = None  # not before the end of this period
     on: Annotated[str, Field(pattern=r"^\d\d-\d\d$")] | None = None  # day and month: the next such day
+    inactive_months: Annotated[int, Field(ge=1, le=1200)] | None = None  # since the member's last activity
+    inactive_days: Annotated[int, Field(ge=1, le=36500)] | None = None
+    activity: Annotated[tuple[Activity, ...], Field(min_length=1)] = ("earn", "spend")  # what puts it off
+
+    @property
+    def fixed(self) -> bool:
+        """Return whether points end by themselves, whatever their member does."""
+        return not (self.months is None and self.days is None and self.end_of is None and self.on is None)
+
+    @property
+    def by_inactivity(self) -> bool:
+        """Return whether points end when their member does nothing."""
+        return not (self.inactive_months is None and self.inactive_days is None)
 
     @property
     def ends(self) -> bool:
         """Return whether points end at all."""
-        return not (self.months is None and self.days is None and self.end_of is None and self.on is None)
+        return self.fixed or self.by_inactivity
 
     @field_validator("on")
     @classmethod
@@ -62,7 +78,7 @@ def _day_and_month(written: str) -> tuple[int, int]:
 
 def expires_at(available_at: Millis, expiry: Expiry, timezone: str) -> Millis | None:
     """Return when points that became available then end by themselves; None: never."""
-    if not expiry.ends:
+    if not expiry.fixed:
         return None
     if available_at > FAR:
         return LATEST
@@ -71,6 +87,16 @@ def expires_at(available_at: Millis, expiry: Expiry, timezone: str) -> Millis | 
         return _instant(_after_day(moment, expiry.on))
     end = _later(moment, expiry.months, expiry.days)
     return _instant(end if expiry.end_of is None else _end_of(end, expiry.end_of))
+
+
+def idle_at(active_at: Millis, expiry: Expiry, timezone: str) -> Millis | None:
+    """Return when the points of a member who was last active then end for that reason; None: never."""
+    if not expiry.by_inactivity:
+        return None
+    if active_at > FAR:
+        return LATEST
+    moment = to_datetime(active_at).astimezone(ZoneInfo(timezone))
+    return _instant(_later(moment, expiry.inactive_months, expiry.inactive_days))
 
 
 def _later(moment: datetime, months: int | None, days: int | None) -> datetime:

@@ -17,6 +17,7 @@ from adapter.program.days import Window
 from adapter.program.ending import Expiry
 from adapter.program.moments import Moment, closing, opening
 from adapter.program.part import Currency, Money, Name, Part, Rate
+from adapter.program.reminding import Reminders
 from adapter.program.tiers import TierGroup, twice_in
 from adapter.program.worth import EXPONENTS
 
@@ -281,6 +282,7 @@ class Program(Part):
     balance_definitions: tuple[BalanceDefinition, ...] = (BalanceDefinition(),)
     earning: Earning = Earning()
     expiry: Expiry = Expiry()
+    reminders: Reminders = Reminders()  # of points that end soon
     clawback: Clawback = Clawback()
     members: Members = Members()
     tier_groups: Annotated[tuple[TierGroup, ...], Field(max_length=20)] = ()

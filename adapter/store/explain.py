@@ -52,7 +52,10 @@ def explain_member(
     due = catch_up(connection, balance, now)
     orders, more = _orders_of(connection, member, definition)
     told = [
-        _order_view(connection, catalog, order, definition=definition, due=due, now=now) for order in orders
+        _order_view(
+            connection, catalog, order, definition=definition, due=due, idle_at=balance.idle_at, now=now
+        )
+        for order in orders
     ]
     whose = Whose(member.env, member.id, definition.id)
     summed = dict(
@@ -101,12 +104,13 @@ def explain_order(
     order = _order(row)
     definition = _definition_of(catalog, order)
     due: list[Lot] = []
+    idle_at: Millis | None = None
     if order.member is not None:
         balance = balance_row(connection, env, order.member, definition.id)
         due = catch_up(connection, balance, now)
-    return _without_net(
-        _order_view(connection, catalog, order, definition=definition, due=due, now=now), definition
-    )
+        idle_at = balance.idle_at
+    view = _order_view(connection, catalog, order, definition=definition, due=due, idle_at=idle_at, now=now)
+    return _without_net(view, definition)
 
 
 def _definition_of(catalog: Catalog, order: Order) -> Definition:
@@ -145,9 +149,12 @@ def _order_view(
     *,
     definition: Definition,
     due: Iterable[Lot],
+    idle_at: Millis | None,
     now: Millis,
 ) -> dict[str, Any]:
     lot = _lot_of(connection, order, definition, due)
+    if lot is not None and lot.available and idle_at is not None:  # it ends with its member's doing nothing
+        lot.expires_at = min(lot.expires_at or idle_at, idle_at)
     version = _version_of(catalog, order)
     transfers = _transfers_of(connection, order, definition)
     return {

@@ -176,9 +176,11 @@ def _now(story: Story) -> Iterator[str]:
         yield f"{story.amount(lot.available)} are available; {_ending(lot)}."
     if lot.reserved:
         yield f"{story.amount(lot.reserved)} are reserved by a hold."
-    if lot.expired:
+    if lot.expired > lot.idled:
         on = "" if lot.expires_at is None else f" on {when(lot.expires_at)}"
-        yield f"{story.amount(lot.expired)} expired{on}."
+        yield f"{story.amount(lot.expired - lot.idled)} expired{on}."
+    if lot.idled:
+        yield f"{story.amount(lot.idled)} expired because the member had done nothing for so long."
     if order.taken:
         yield f"{story.amount(order.taken)} were taken back in all."
     elsewhere = order.held - lot.pending - lot.available - lot.reserved - lot.expired

@@ -291,6 +291,8 @@ balances = Table(
     Column("earned", BigInteger, nullable=False),  # posted in a lifetime, less what was clawed back
     Column("sequence", BigInteger, nullable=False),
     Column("head", LargeBinary, nullable=False),  # hash of the newest transfer
+    Column("idle_at", BigInteger),  # all available points end then, unless their member does something before
+    Column("remind_at", BigInteger),  # the member is reminded of that then
     Column("next_due_at", BigInteger),  # nothing happens by time alone before this; null: nothing at all
     Column("updated_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("env", "member", "definition"),
@@ -350,6 +352,10 @@ lots = Table(
     Column("expires_at", BigInteger),
     Column("due_at", BigInteger),  # the next instant at which time alone changes this lot
     Column("transaction", BigInteger),  # the credit whose points wait in it for `available_at`
+    Column(
+        "idled", BigInteger, nullable=False, server_default=text("0")
+    ),  # of `expired`: their member did nothing
+    Column("remind_at", BigInteger),  # the member is reminded of its end then
     PrimaryKeyConstraint("env", "member", "definition", "id"),
     Index(
         "ix_lots_due",

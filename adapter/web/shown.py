@@ -329,6 +329,7 @@ class ProgramShown(Shown):
     balance_definitions: list[DefinitionShown]
     earning: dict[str, Any]
     expiry: dict[str, Any]
+    reminders: dict[str, Any]
     clawback: dict[str, Any]
     members: dict[str, Any]
     tier_groups: list[dict[str, Any]]

@@ -11,7 +11,10 @@ from adapter.book.orders import Target
 from adapter.book.settle import NeedsLots, Settlement, settle
 from adapter.book.state import Account, Balance, Lot, Order, Transaction
 from adapter.book.transfers import Cause, Change, move
+from adapter.program.model import Program
 from tests.shop import DAY, NOW
+
+PROGRAM = Program(name="main")
 
 
 def target(retained: int, *, pending: int = 0, expires_at: int | None = NOW + 365 * DAY) -> Target:
@@ -30,7 +33,7 @@ class Book:
     transactions: dict[int, Transaction] = field(default_factory=dict)
 
     def settle(self, aim: Target, *, waive: bool = False, loaded: bool = True) -> Change:
-        change = Change(self.balance, Cause("test", NOW), NOW)
+        change = Change(self.balance, Cause("test", NOW), NOW, lambda _at: PROGRAM)
         others = [self.own, self.other] if loaded else None
         settle(
             Settlement(
@@ -41,7 +44,7 @@ class Book:
         return change
 
     def move(self, source: Account, to: Account, lot: Lot, amount: int) -> None:
-        move(Change(self.balance, Cause("test", NOW), NOW), (source, to), [(lot, amount)], kind="test")
+        move(Change(self.balance, Cause("test", NOW), NOW, lambda _at: PROGRAM), (source, to), [(lot, amount)], kind="test")
 
 
 def book(*, other: int = 0, spent: int = 0, expired: int = 0, award: int = 100) -> Book:

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, and_, func, select
 
 from adapter.book.completing import end_in_time
+from adapter.book.idling import coming_of, let_idle_end
 from adapter.book.lots import expire, land
 from adapter.book.state import Account, Balance, Lot, Transaction
 from adapter.book.transfers import Cause, Change
 from adapter.store import tables as t
 from adapter.store.pending import over, set_aside
 from adapter.store.reading.definitions import definition_meant
+from adapter.store.reading.programs import program_reader
 from adapter.store.rows import BALANCE_COLUMNS, LOT_COLUMNS, columns_of
 
 if TYPE_CHECKING:
@@ -77,7 +79,9 @@ def catch_up(connection: Connection, balance: Balance, now: Millis) -> list[Lot]
     parts: dict[int, list[tuple[Lot, int]]] = {one.id: [] for one in late}
     for one, lot, amount in set_aside(connection, late):
         parts[one.id].append((touched.setdefault(lot.id, lot), amount))
-    _let_time_pass(balance, due, [(one, parts[one.id]) for one in late], now)
+    program_at = program_reader(connection, balance.env, balance.definition)
+    change = Change(balance, Cause("time.elapsed", now), now, program_at)
+    _let_time_pass(change, due, [(one, parts[one.id]) for one in late])
     return list(touched.values())
 
 
@@ -93,31 +97,33 @@ def balance_row(connection: Connection, env: int, member: int, definition: int) 
 
 
 def _due_lots(connection: Connection, balance: Balance, now: Millis) -> list[Lot]:
-    """Return the lots that time has caught up with, in the order in which it did."""
+    """Return the lots that time has caught up with, in the order in which it did; all, where it has with their member."""
     lots = t.lots.c
+    idle = balance.idle_at is not None and balance.idle_at <= now
     query = select(*_LOT).where(
         lots.env == balance.env,
         lots.member == balance.member,
         lots.definition == balance.definition,
-        lots.due_at <= now,
+        (lots.due_at <= now) | (lots.available > 0) if idle else lots.due_at <= now,
     )
     return [Lot(*row) for row in connection.execute(query.order_by(lots.due_at, lots.id))]
 
 
-def _let_time_pass(
-    balance: Balance, due: Sequence[Lot], late: Sequence[tuple[Transaction, Parts]], now: Millis
-) -> None:
+def _let_time_pass(change: Change, due: Sequence[Lot], late: Sequence[tuple[Transaction, Parts]]) -> None:
     """Do to a balance in memory what the sweep will do in the book; sequence and chain stay as they are.
 
     `late` are the pending transactions that time has ended, with the lots that their points are in.
     """
+    balance, now = change.balance, change.now
     sequence, head = balance.sequence, balance.head
-    change = Change(balance, Cause("time.elapsed", now), now)
+    let_idle_end(change, due, coming_of(due, [transaction for transaction, _ in late], now))
     for transaction, parts in late:
+        change.due_at = transaction.completes_at
         end_in_time(change, transaction, parts)
-    for lot in due:
+    for lot in sorted(due, key=lambda lot: (lot.available_at or 0, lot.id)):
         waiting = min(lot.pending, lot.due_amount)
         if waiting and lot.available_at is not None and lot.available_at <= now:
+            change.due_at = lot.available_at
             land(change, lot, waiting, origin=Account.PENDING, transaction=None)
         expire(change, lot)
     balance.sequence, balance.head = sequence, head
@@ -144,9 +150,16 @@ def expiring(
     soon, next_at = connection.execute(select(sum_, first)).one()
     ends = [(lot.expires_at, lot.available) for lot in passed if lot.available and lot.expires_at is not None]
     soon = int(soon or 0) + sum(amount for at, amount in ends if at < until)
-    return Expiring(
-        soon, min((at for at in (next_at, *(at for at, _ in ends)) if at is not None), default=None)
-    )
+    next_at = min((at for at in (next_at, *(at for at, _ in ends)) if at is not None), default=None)
+    return if_idle(Expiring(soon, next_at), balance, until)
+
+
+def if_idle(ends: Expiring, balance: Balance, until: Millis) -> Expiring:
+    """Return what ends of a balance if its member does nothing from now on, given what does by itself."""
+    if balance.idle_at is None or not balance.available:
+        return ends
+    amount = balance.available if balance.idle_at < until else ends.amount
+    return Expiring(amount, balance.idle_at if ends.next_at is None else min(balance.idle_at, ends.next_at))
 
 
 def definitions_of(connection: Connection, env: int, member: int) -> list[int]:

@@ -22,6 +22,7 @@ from sqlalchemy import (
     case,
     func,
     literal_column,
+    or_,
     select,
 )
 
@@ -127,22 +128,30 @@ _OWNER = ("env", "member", "definition")
 _TRANSFER = (*_OWNER, "sequence", "n")
 
 
+def _ends() -> ColumnElement[int]:
+    """Return when a lot's points end: by themselves, or before that because their member does nothing."""
+    lots, idle_at = t.lots.c, t.balances.c.idle_at
+    sooner = or_(lots.expires_at.is_(None), lots.expires_at > idle_at)
+    return case((and_(idle_at.is_not(None), lots.available > 0, sooner), idle_at), else_=lots.expires_at)
+
+
 def _lots(env: int, members: Range, now: Millis, as_of: Millis | None) -> Any:
     """Select (definition, expiry in quarters, whether over, pending, available, reserved)."""
-    lots = t.lots
-    over = case(
-        (lots.c.expires_at <= literal_column(str(now if as_of is None else as_of), BigInteger), 1), else_=0
-    )
-    keys = (lots.c.definition, _quarter(lots.c.expires_at), over)
+    lots, balances = t.lots, t.balances
+    ends = _ends()
+    over = case((ends <= literal_column(str(now if as_of is None else as_of), BigInteger), 1), else_=0)
+    keys = (lots.c.definition, _quarter(ends), over)
+    whose = and_(*(balances.c[name] == lots.c[name] for name in _OWNER))
     if as_of is None:
-        query = select(*keys, *(func.sum(lots.c[part]) for part in PARTS))
-        return query.where(_within(lots, env, members)).group_by(*keys)
+        query = select(*keys, *(func.sum(lots.c[part]) for part in PARTS)).select_from(lots)
+        return query.join(balances, whose).where(_within(lots, env, members)).group_by(*keys)
     given, moved = t.allocations, t.transfers
     return (
         select(*keys, *(_net(moved, part, given.c.amount) for part in PARTS))
         .select_from(given)
         .join(moved, and_(*(moved.c[name] == given.c[name] for name in _TRANSFER)))
         .join(lots, and_(*(lots.c[name] == given.c[name] for name in _OWNER), lots.c.id == given.c.lot))
+        .join(balances, whose)
         .where(_within(given, env, members), moved.c.posted_at <= as_of)
         .group_by(*keys)
     )

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, func, or_, select
 from adapter.book.state import Balance
 from adapter.errors import AdapterError
 from adapter.store import tables as t
-from adapter.store.reading.balances import Expiring, balance_now, expiring
+from adapter.store.reading.balances import Expiring, balance_now, expiring, if_idle
 from adapter.store.reading.definitions import definition_meant
 from adapter.store.reading.members import find_members
 from adapter.store.rows import BALANCE_COLUMNS, columns_of
@@ -76,7 +76,8 @@ class Roster:
         balance = self._balances.get(key, Balance(self._env, *key))
         if balance.next_due_at is not None and balance.next_due_at <= self._now:
             return self._caught_up(member, definition)
-        return Entry(definition, balance, self._ends.get(key, Expiring(0, None)))
+        ends = if_idle(self._ends.get(key, Expiring(0, None)), balance, self._horizon)
+        return Entry(definition, balance, ends)
 
     def _caught_up(self, member: int, definition: Definition) -> Entry:
         balance, passed = balance_now(self._connection, self._env, member, definition.id, self._now)

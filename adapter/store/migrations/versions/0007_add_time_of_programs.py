@@ -14,7 +14,11 @@ DUE = sa.text("due_at IS NOT NULL")
 
 
 def upgrade() -> None:
-    op.add_column("lots", sa.Column("transaction", sa.BigInteger(), nullable=True))
+    for name in ("idle_at", "remind_at"):
+        op.add_column("balances", sa.Column(name, sa.BigInteger(), nullable=True))
+    for name in ("transaction", "remind_at"):
+        op.add_column("lots", sa.Column(name, sa.BigInteger(), nullable=True))
+    op.add_column("lots", sa.Column("idled", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
     for name in ("available_at", "completes_at", "due_at"):
         op.add_column("transactions", sa.Column(name, sa.BigInteger(), nullable=True))
     op.execute(
