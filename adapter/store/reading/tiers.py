@@ -6,6 +6,7 @@ The book's own rules bring a member up to now on copies that nobody writes: what
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, select
@@ -86,7 +87,8 @@ def _load_balances(connection: Connection, work: WorkingSet, whose: tuple[int, i
         stored = balance_row(connection, env, member, definition)
         balance, _ = balance_now(connection, env, member, definition, work.now)
         work.balances.load(balance.key, balance)
-        change = Change(balance, Cause("time.elapsed", work.now), work.now)
+        program_at = partial(work.program_of, env, definition)
+        change = Change(balance, Cause("time.elapsed", work.now), work.now, program_at)
         change.earned = stored.earned
         count_posted(work, change)
 
