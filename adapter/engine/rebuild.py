@@ -83,10 +83,9 @@ def _copy_configuration(connection: Connection, scratch: Connection) -> None:
 
 
 def _last_posted(connection: Connection) -> Millis:
-    newest = connection.execute(
-        select(t.balances.c.updated_at).order_by(t.balances.c.updated_at.desc()).limit(1)
-    )
-    return newest.scalar_one_or_none() or 0
+    """Return the last instant at which something of the book changed, be it by time alone."""
+    newest = (t.balances.c.updated_at, t.vouchers.c.updated_at, t.tier_changes.c.at)
+    return max(connection.execute(select(func.max(column))).scalar_one() or 0 for column in newest)
 
 
 def replay(

@@ -1,7 +1,8 @@
 """Everything that can happen to a book, at random and in any order, with crashes between the commits and the clock going on.
 
 After each commit the audit looks at every row; in the end the book is made anew from what was stored, and compared.
-`LOYALTY_MACHINE_RUNS=2000 python -m pytest tests/engine/test_machine.py` is the longer run.
+`LOYALTY_MACHINE_RUNS=2000 python -m pytest tests/engine/test_machine.py` is the longer run;
+`LOYALTY_MACHINE_SHRINKS=1` makes what it finds as short as it can.
 """
 
 from __future__ import annotations
@@ -11,16 +12,23 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from sqlalchemy import Engine, select
 
-from adapter.commands import BeginRedemption, MoveRedemption, Once
+from adapter.commands import (
+    AttributeVoucher,
+    BeginRedemption,
+    MoveRedemption,
+    MoveVoucher,
+    Once,
+    PlaceOrder,
+)
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.engine.rebuild import rebuild
-from adapter.engine.sweep import due_balances
+from adapter.engine.sweep import due_balances, due_members, due_vouchers
 from adapter.events import Event, EventType, PaymentState
 from adapter.program.model import Program
 from adapter.store import tables as t
@@ -33,7 +41,9 @@ from tests.shop import (
     configure,
     customer,
     end,
+    enrol,
     line,
+    merge,
     paid,
     placed,
     play,
@@ -41,6 +51,8 @@ from tests.shop import (
     refunded,
     shipped,
     totals,
+    transfer,
+    turn,
 )
 
 if TYPE_CHECKING:
@@ -51,11 +63,26 @@ if TYPE_CHECKING:
 
 RUNS = int(os.environ.get("LOYALTY_MACHINE_RUNS", "60"))
 STEPS = 60
+PHASES = tuple(Phase) if "LOYALTY_MACHINE_SHRINKS" in os.environ else (Phase.explicit, Phase.generate)
 
 MAIN = Program.model_validate(
     {
         "name": "main",
-        "earning": {"rate": "1", "award_on": "payment.completed", "hold_days": 1},
+        "earning": {
+            "rate": "1",
+            "award_on": "payment.completed",
+            "hold_days": 1,
+            "tier_multipliers": {"gold": "2"},
+        },
+        "bonuses": {"sign_up": 7},
+        "tier_groups": [
+            {
+                "name": "status",
+                "measure": "lifetime_points",
+                "downgrade": "real_time",
+                "tiers": [{"name": "basic", "threshold": "0"}, {"name": "gold", "threshold": "150"}],
+            }
+        ],
         "expiry": {"days": 20},
         "redeeming": {"currency": "EUR", "return_on_refund": "proportional"},
         "rewards": [
@@ -269,6 +296,73 @@ class Book(RuleBasedStateMachine):
     def a_payment_comes_to_nothing(self, order: str, state: PaymentState) -> None:
         self.happen(paid(order, at=self.now, state=state))
 
+    @rule(
+        which=st.integers(0, 5), amount=st.integers(-40, 60).filter(bool), days=st.none() | st.integers(1, 5)
+    )
+    def a_balance_order_is_placed(self, which: int, amount: int, days: int | None) -> None:
+        members = self.members()
+        command = PlaceOrder(
+            env=1,
+            id=30_000 + self.count,
+            transaction=40_000 + self.count,
+            member=members[which % len(members)],
+            definition=1,
+            amount=amount,
+            source="user",
+            due_at=self.now + DAY,
+            deadline=None if days is None else self.now + days * DAY,
+            received_at=self.now,
+        )
+        self.ask(command)
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    @rule(shop=st.booleans())
+    def somebody_enrols(self, *, shop: bool) -> None:
+        number = 50_000 + self.count
+        self.ask(enrol(number, customer=("shop", f"c{number}") if shop else None, joined_at=self.now))
+
+    @rule(which=st.integers(0, 5), state=st.sampled_from(["deleted", "active", "active", "erased"]))
+    def a_member_leaves_or_returns(self, which: int, state: str) -> None:
+        members = self.members()
+        self.ask(turn(60_000 + self.count, members[which % len(members)], state))
+
+    @rule(one=st.integers(0, 5), other=st.integers(0, 5))
+    def two_become_one(self, one: int, other: int) -> None:
+        members = self.members()
+        self.ask(merge(members[one % len(members)], members[other % len(members)]))
+
+    @rule(one=st.integers(0, 5), other=st.integers(0, 5), amount=POINTS)
+    def points_are_given_away(self, one: int, other: int, amount: int) -> None:
+        members = self.members()
+        number = 70_000 + 2 * self.count
+        self.ask(transfer(number, members[one % len(members)], members[other % len(members)], amount))
+
+    # --- vouchers -------------------------------------------------------------------------------------------------
+
+    @rule(which=st.integers(0, 5), days=st.none() | st.integers(1, 9))
+    def a_voucher_is_given(self, which: int, days: int | None) -> None:
+        members = self.members()
+        command = AttributeVoucher(
+            env=1,
+            id=80_000 + self.count,
+            member=members[which % len(members)],
+            program="main",
+            code=f"V{self.count}",
+            reward="off",
+            ends_at=None if days is None else self.now + days * DAY,
+            received_at=self.now,
+        )
+        self.ask(command)
+
+    @rule(which=st.integers(0, 9), state=st.sampled_from(["redeemed", "revoked"]))
+    def a_voucher_moves(self, which: int, state: str) -> None:
+        found = self.some(t.vouchers, which)
+        if found is not None:
+            self.ask(
+                MoveVoucher(env=1, voucher=found.id, member=found.member, state=state, received_at=self.now)
+            )
+
     # --- the clock ------------------------------------------------------------------------------------------------
 
     @rule(days=st.integers(1, 12), sweeps=st.booleans())
@@ -277,7 +371,8 @@ class Book(RuleBasedStateMachine):
         self.commit("calm")
         self.now += days * DAY
         if sweeps:
-            play(self.engine, due_balances(self.engine, self.now, 100), now=self.now, sizes=[7])
+            for due in (due_balances, due_members, due_vouchers):
+                play(self.engine, list(due(self.engine, self.now, 100)), now=self.now, sizes=[7])
             self.checked = False
 
     # --- what always holds ----------------------------------------------------------------------------------------
@@ -299,6 +394,7 @@ Book.TestCase.settings = settings(
     max_examples=RUNS,
     stateful_step_count=STEPS,
     deadline=None,
+    phases=PHASES,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
