@@ -7,7 +7,7 @@ points set aside. Facts go on to converge: an order's later events find its lot 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -170,6 +170,10 @@ def _hand_on(work: WorkingSet, env: int, old: int, into: int) -> None:
         if (transaction.env, transaction.member) == (env, old):
             transaction.chain = None if transaction.id in work.set_aside else transaction.chain or old
             transaction.member = into
+    work.placed = [
+        replace(order, member=into) if (order.env, order.member) == (env, old) else order
+        for order in work.placed
+    ]
     _hand_on_names(work, env, old, into)
     _hand_on_redemptions(work, env, old, into)
     _hand_on_vouchers(work, env, old, into)
