@@ -158,6 +158,7 @@ class BeginRedemption(Asked, frozen=True, kw_only=True, tag="begin_redemption", 
     metadata: dict[str, str] = {}
     locks_until: Millis | None = None
     last_known: int | None = None
+    last_sequence: int | None = None
     occurred_at: Millis | None = None
 
 

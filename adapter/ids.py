@@ -20,6 +20,7 @@ _LOW_BITS = 22
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i, l, o, u
 _VALUES = {letter: value for value, letter in enumerate(_ALPHABET)}
 _LETTERS = 13
+_CODE_LETTERS = 8
 _PAIRS = [high + low for high in _ALPHABET for low in _ALPHABET]
 
 _lock = threading.Lock()
@@ -55,3 +56,8 @@ def read(prefix: str, text: str) -> int | None:
             return None
         number = number << 5 | value
     return number if number < 1 << 63 else None
+
+
+def new_code(prefix: str) -> str:
+    """Return a code that nobody guesses, in letters that nobody mistakes: `new_code("GIFT")` is `GIFT-7K2M9QXB`."""
+    return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(_CODE_LETTERS)).upper()}"

@@ -30,14 +30,15 @@ def over_last_known(requested: int, last_known: int) -> Outcome | None:
     return Outcome(error="over_last_known", reason=why, figures=figures, field="last_known")
 
 
-def grant(work: WorkingSet, change: Change, redemption: Redemption) -> None:
+def grant(work: WorkingSet, change: Change, redemption: Redemption, last_sequence: int | None) -> None:
     """Spend its cost, of which what is not there becomes owed. Raises `NeedsLots` where lots are not loaded."""
     decimals = work.catalog.definitions[redemption.env, redemption.definition].decimals
+    since = "" if last_sequence is None else f" (sequence {last_sequence}, now {change.balance.sequence})"
     owed = take_again(work, change, redemption, redemption.cost)
     missing = (
         f"; {points(owed, decimals)} of {points(redemption.cost, decimals)} were not there" if owed else ""
     )
-    redemption.flagged = f"granted by the last known balance{missing}"
+    redemption.flagged = f"granted by the last known balance{since}{missing}"
     redemption.expires_at = redemption.locks_until = None
     redemption.decided = 1  # it was handed out: no order's facts take it back
     item = redemption.kind == "item"

@@ -76,7 +76,7 @@ def begin_redemption(work: WorkingSet, command: BeginRedemption, event: int) -> 
     redemption = _new(work, command, program, offer)
     work.told_redemptions.append((redemption.id, "created"))
     if granted:
-        grant_offline(work, change, redemption)
+        grant_offline(work, change, redemption, command.last_sequence)
     else:
         _pay(work, change, redemption)
     _close(work, change)

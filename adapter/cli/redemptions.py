@@ -29,6 +29,7 @@ MOMENTS = (
     "released_at",
     "expired_at",
     "reversed_at",
+    "flag_cleared_at",
 )
 
 
@@ -56,17 +57,23 @@ def redemptions() -> None:
 @pass_place
 def list_(place: Place, /, limit: int, as_json: bool, member: str | None, **filters: Any) -> None:
     """List redemptions, newest first."""
-    from adapter.store.configuration import load_catalog
-    from adapter.store.reading.members import find_member
-    from adapter.store.reading.redemptions import RedemptionFilter, list_redemptions
+    _list(place, member, filters, limit=limit, as_json=as_json)
 
-    now = clock.now()
-    with place.reading() as (connection, env):
-        whose = None if member is None else find_member(connection, env, member, deleted=True).id
-        chosen = RedemptionFilter(member=whose, **filters)
-        page = list_redemptions(connection, env, chosen, now=now, limit=limit)
-        catalog = load_catalog(connection)
-    show_rows([_view(catalog, row, now) for row in page.rows], COLUMNS, as_json=as_json)
+
+@redemptions.command(epilog=examples("loyalty-adapter redemptions flagged --json"))
+@options.member
+@options.since
+@options.until
+@options.listing
+@options.in_environment
+@pass_place
+def flagged(place: Place, /, limit: int, as_json: bool, member: str | None, **filters: Any) -> None:
+    """List the redemptions that a person should look at, newest first.
+
+    A till granted them while it could not ask, or an order took points that were not there any more.
+    POST /v1/redemptions/{redemption}/clear takes one off this list.
+    """
+    _list(place, member, {**filters, "flagged": True}, limit=limit, as_json=as_json)
 
 
 @redemptions.command(epilog=examples("loyalty-adapter redemptions show rdm_00e2x5t1ykz0g --json"))
@@ -86,6 +93,20 @@ def show(place: Place, redemption: int, as_json: bool) -> None:
     if found is None:
         raise NotFound(f"There is no redemption {ids.show('rdm', redemption)} in this environment.")
     show_fields(_view(catalog, found, clock.now()), as_json=as_json)
+
+
+def _list(place: Place, member: str | None, filters: dict[str, Any], *, limit: int, as_json: bool) -> None:
+    from adapter.store.configuration import load_catalog
+    from adapter.store.reading.members import find_member
+    from adapter.store.reading.redemptions import RedemptionFilter, list_redemptions
+
+    now = clock.now()
+    with place.reading() as (connection, env):
+        whose = None if member is None else find_member(connection, env, member, deleted=True).id
+        chosen = RedemptionFilter(member=whose, **filters)
+        page = list_redemptions(connection, env, chosen, now=now, limit=limit)
+        catalog = load_catalog(connection)
+    show_rows([_view(catalog, row, now) for row in page.rows], COLUMNS, as_json=as_json)
 
 
 def _view(catalog: Catalog, found: Redemption, now: int) -> dict[str, Any]:
@@ -112,5 +133,6 @@ def _view(catalog: Catalog, found: Redemption, now: int) -> dict[str, Any]:
         "tracking": found.tracking,
         "reason": found.reason,
         "flagged": found.flagged,
+        "flag_note": found.flag_note,
         **{name: None if (at := getattr(found, name)) is None else clock.iso(at) for name in MOMENTS},
     }

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from adapter import ids
 from adapter.book.state import Redemption
-from adapter.book.voucher import Voucher
+from adapter.book.voucher import Voucher, VoucherState
 from adapter.catalog import Catalog, Source
 from adapter.commands import Command, RecordEvent
 from adapter.engine.batch import Batcher
@@ -282,6 +282,8 @@ def _vouchers(connection: Connection, until: Millis) -> dict[tuple[Any, ...], An
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(select(*columns_of(t.vouchers, VOUCHER_COLUMNS))):
         voucher = Voucher(*row)
+        if voucher.state == VoucherState.EXPIRED:  # written down by the sweep: what counts is its end
+            voucher.state = VoucherState.ACTIVE
         whose = called.get((voucher.env, voucher.member), ("erased member",))
         why = voucher.code if voucher.rule is None else f"{voucher.rule} {voucher.occasion}"
         worth = (voucher.reward, voucher.value, voucher.currency, voucher.percent)

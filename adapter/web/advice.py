@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -15,13 +15,26 @@ from adapter.store.reading.advices import list_advices
 from adapter.store.reading.members import find_member
 from adapter.web.asking import ask, once_of
 from adapter.web.queries import Listing
-from adapter.web.routing import Access, Call, Given, Repeated, Route
-from adapter.web.shown import AdviceShown
+from adapter.web.routing import Access, Call, Given, Repeated, Route, Shown
+from adapter.web.shown import Instant, MemberId
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PATH = "/v1/members/{member}/advice"
+
+
+class AdviceShown(Shown):
+    """What was advised about a member. Only one is outstanding at a time; `blocks` says that it keeps redemptions back."""
+
+    member: MemberId
+    advice: str = Field(examples=["BLOCK"])
+    reason: str | None
+    state: Literal["outstanding", "cleared"]
+    blocks: bool
+    given_at: Instant
+    cleared_at: Instant | None
+    cleared_reason: str | None
 
 
 class AdviceGiven(Given):

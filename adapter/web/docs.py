@@ -61,6 +61,7 @@ _SAMPLES = {
     "transaction": _Sample("/v1/transactions"),
     "balance_order": _Sample("/v1/orders"),
     "redemption": _Sample("/v1/redemptions"),
+    "voucher": _Sample("/v1/vouchers"),
     "program": _Sample("/v1/programs", "name"),
     "endpoint": _Sample("/v1/endpoints"),
     "message": _Sample("/v1/messages"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from adapter import ids
 from adapter.book.limiting import lock_of
 from adapter.clock import iso
@@ -31,8 +33,8 @@ from adapter.store.reading.balances import balance_now, choose_definition
 from adapter.store.reading.members import find_member
 from adapter.store.reading.standings import tier_now
 from adapter.web.queries import OneDefinition
-from adapter.web.routing import Call, Route
-from adapter.web.shown import RedeemableShown
+from adapter.web.routing import Call, Route, Shown
+from adapter.web.shown import Instant, MemberId, Points
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -40,6 +42,46 @@ if TYPE_CHECKING:
     from adapter.book.state import Redemption
     from adapter.catalog import Definition
     from adapter.program.model import Redeeming
+
+
+class PointsAndMoney(Shown):
+    points: Points
+    money: str = Field(examples=["50.00"], description="In the program's currency.")
+
+
+class RedemptionLimits(Shown):
+    """In money; null: no such limit."""
+
+    per_transaction: str | None
+    per_day: str | None
+    per_transaction_of_tier: str | None
+    per_day_of_tier: str | None
+    used_today: str | None = Field(description="What redemptions of this day hold or spent.")
+    left_today: str | None
+    left_today_of_tier: str | None
+
+
+class RedeemableShown(Shown):
+    """What a member may redeem as of `as_of`."""
+
+    member: MemberId
+    program: str
+    balance_definition: str
+    currency: str | None
+    balance: PointsAndMoney = Field(description="All posted points, those under a hold as well.")
+    available: PointsAndMoney
+    redeemable: PointsAndMoney = Field(description="What the balance is good for, in whole increments.")
+    most: PointsAndMoney = Field(description="The most that one redemption may be now.")
+    least: PointsAndMoney = Field(description="The least that one redemption may be now.")
+    limits: RedemptionLimits
+    tier: str | None
+    advice: str | None = Field(description="The fraud advice that is outstanding.")
+    locked_until: Instant | None
+    reason: str | None = Field(
+        description="Why `most` is nothing: the code that a redemption would be refused with."
+    )
+    explanation: str | None
+    as_of: Instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,11 @@ class RedemptionShown(Shown):
     payment: str | None
     reason: str | None
     flagged: str | None = Field(description="Why a person should look at it.")
+    flag_note: str | None = Field(description="What a person found who looked at it.")
+    flag_cleared_at: Instant | None
+    locks_until: Instant | None = Field(
+        description="While it waits, no other redemption of its balance before then."
+    )
     metadata: dict[str, str]
     created_at: Instant
     updated_at: Instant
@@ -108,6 +113,8 @@ MOMENTS = (
     "released_at",
     "expired_at",
     "reversed_at",
+    "locks_until",
+    "flag_cleared_at",
 )
 
 
@@ -135,6 +142,7 @@ def redemption_view(
         "payment": found.payment,
         "reason": found.reason,
         "flagged": found.flagged,
+        "flag_note": found.flag_note,
         "metadata": {} if found.metadata is None else orjson.loads(found.metadata),
         **{name: None if (at := getattr(found, name)) is None else iso(at) for name in MOMENTS},
         "notes": notes or [],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
@@ -16,8 +15,10 @@ from adapter.store.reading.members import find_member
 from adapter.store.reading.redemptions import find_redemption
 from adapter.store.reading.snapshot import snapshot
 from adapter.web.asking import ask, at_fault, once_of
+from adapter.web.auth import require_scope
+from adapter.web.booking import CLOCKS_DIFFER_MS
 from adapter.web.errors import Problem
-from adapter.web.queries import Reference
+from adapter.web.queries import Instant, Reference
 from adapter.web.redeemed import RedemptionShown, redemption_view
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
     from adapter.commands import ApiCommand
     from adapter.program.model import Program
 
-LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # without those that look like others: I, L, O, U
-CODE_LETTERS = 8
 VALUE_MAX = 10**12
+DEGRADED = "redemptions:degraded"
+"""The scope of tills that may grant points while they cannot ask."""
 
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:]+$")]
 Text = Annotated[str, Field(max_length=500)]
@@ -46,6 +47,15 @@ class Shipping(Given):
     city: Part
     postal_code: Part
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["NO"])]
+
+
+class LastKnown(Given):
+    """The balance as a till last read it, before it could not ask any more."""
+
+    available: int | str
+    sequence: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="The balance's own, if it is known."
+    )
 
 
 class RedemptionAsked(Given):
@@ -69,6 +79,15 @@ class RedemptionAsked(Given):
         None, description="The id of the payment that it is for; its order's events apply or release it."
     )
     shipping: Shipping | None = Field(None, description="Where an item goes.")
+    lock_s: Annotated[int, Field(ge=1, le=3600)] | None = Field(
+        None, description="For so many seconds, while it waits, no other redemption of this balance."
+    )
+    last_known: LastKnown | None = Field(
+        None,
+        description="It was granted already, by a till that could not ask. Booked up to this balance, and flagged. "
+        "Takes the scope `redemptions:degraded`.",
+    )
+    occurred_at: Instant | None = Field(None, description="With `last_known`: when it was granted.")
     reason: Text | None = None
     metadata: Annotated[dict[Label, Text], Field(max_length=50)] = Field(default_factory=dict)
 
@@ -111,7 +130,7 @@ def begin_redemption(call: Call) -> dict[str, Any] | Repeated:
         id=ids.new_id(call.now),
         member=member.id,
         definition=definition.id,
-        code=_new_code(rules.redeeming.code_prefix),
+        code=ids.new_code(rules.redeeming.code_prefix),
         reward=asked.reward,
         points=_points(asked, definition),
         value=asked.value,
@@ -120,10 +139,14 @@ def begin_redemption(call: Call) -> dict[str, Any] | Repeated:
         shipping=_shipping(asked, rules),
         reason=asked.reason,
         metadata=asked.metadata,
+        locks_until=_locks_until(call, asked, rules),
+        last_known=_last_known(call, asked, definition),
+        last_sequence=None if asked.last_known is None else asked.last_known.sequence,
+        occurred_at=asked.occurred_at,
         received_at=call.now,
         once=once_of(call),
     )
-    return _submit(call, command, definition)
+    return submit_redemption(call, command, definition)
 
 
 def apply_redemption(call: Call) -> dict[str, Any] | Repeated:
@@ -149,14 +172,10 @@ def reverse_redemption(call: Call) -> dict[str, Any] | Repeated:
 def _move(
     call: Call, state: str, *, tracking: str | None = None, force: bool = False
 ) -> dict[str, Any] | Repeated:
-    number = call.id("redemption", "rdm")
-    with call.parts.engine.connect() as connection:
-        found = find_redemption(connection, call.env, number)
-    if found is None:
-        raise missing("rdm", call.path["redemption"])
+    found = found_redemption(call)
     command = MoveRedemption(
         env=call.env,
-        redemption=number,
+        redemption=found.id,
         member=found.member,
         definition=found.definition,
         state=state,
@@ -166,10 +185,21 @@ def _move(
         received_at=call.now,
         once=once_of(call),
     )
-    return _submit(call, command, call.definition(found.definition))
+    return submit_redemption(call, command, call.definition(found.definition))
 
 
-def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:
+def found_redemption(call: Call) -> Redemption:
+    """Return the redemption of the path. Raises `Problem` (404) where there is none."""
+    with call.parts.engine.connect() as connection:
+        found = find_redemption(connection, call.env, call.id("redemption", "rdm"))
+    if found is None:
+        raise missing("rdm", call.path["redemption"])
+    return found
+
+
+def submit_redemption(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:
+    """Ask for a command about a redemption, and show what it made or changed."""
+
     def view(row: dict[str, Any]) -> dict[str, Any]:
         fields = {name: value for name, value in row.items() if name != "notes"}
         found = Redemption(**fields)
@@ -233,8 +263,28 @@ def _shipping(asked: RedemptionAsked, program: Program) -> dict[str, str] | None
     return asked.shipping.model_dump(exclude_none=True)
 
 
-def _new_code(prefix: str) -> str:
-    return f"{prefix}-{''.join(secrets.choice(LETTERS) for _ in range(CODE_LETTERS))}"
+def _locks_until(call: Call, asked: RedemptionAsked, program: Program) -> int | None:
+    if asked.lock_s is None:
+        return None
+    reward = None if asked.reward is None else program.reward(asked.reward)
+    if asked.last_known is not None or (reward is not None and reward.kind != "discount"):
+        raise at_fault("lock_s", "only a discount that waits to be used locks a balance")
+    return call.now + asked.lock_s * 1000
+
+
+def _last_known(call: Call, asked: RedemptionAsked, definition: Definition) -> int | None:
+    """Return what a till last knew to be available, which only some keys may say."""
+    if asked.last_known is None:
+        if asked.occurred_at is not None:
+            raise at_fault("occurred_at", "only what was granted by the last known balance happened before")
+        return None
+    require_scope(call.key, DEGRADED)
+    if asked.occurred_at is not None and asked.occurred_at > call.now + CLOCKS_DIFFER_MS:
+        raise at_fault("occurred_at", "it is in the future")
+    try:
+        return smallest(asked.last_known.available, definition.decimals)
+    except ValueError as error:
+        raise at_fault("last_known.available", str(error)) from error
 
 
 def _move_route(
@@ -279,7 +329,7 @@ ROUTES = (
         text=(
             "On a `reward`, or on money off by `points` or `value`. A discount's points are held until its order is "
             "paid, which applies it, or comes to nothing, which releases it; an item and credit are paid at once. "
-            "Too few points are 422 `insufficient_balance`, with figures."
+            "Too few points are 422 `insufficient_balance`, with figures; so is what the program's limits keep back."
         ),
         example={"member": "shop:7000", "reward": "rwd_fivecredit"},
     ),

@@ -31,6 +31,7 @@ class RedemptionsQuery(Period):
         None, description="A discount's code, in letters of either case."
     )
     reward: Reference | None = None
+    flagged: bool | None = Field(None, description="Those that a person should look at, or all others.")
     source: Reference | None = Field(None, description="Used by an order of this source.")
     order: Reference | None = Field(None, description="Used by this order, by the shop's own id.")
 
@@ -54,6 +55,7 @@ def redemptions(call: Call) -> dict[str, Any]:
         asked.order,
         asked.since,
         asked.until,
+        asked.flagged,
     )
     page = list_redemptions(
         call.database, call.env, chosen, now=call.now, limit=asked.limit, cursor=asked.cursor

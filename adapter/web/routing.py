@@ -149,6 +149,7 @@ _NOUNS = {
     "txn": "transaction",
     "ord": "balance order",
     "rdm": "redemption",
+    "vou": "voucher",
     "end": "endpoint",
     "msg": "message",
     "dlv": "delivery",

@@ -59,7 +59,9 @@ class MemberShown(Shown):
     name: str | None
     birthday: str | None = Field(examples=["1990-02-28"])
     metadata: dict[str, str]
-    merged_into: MemberId | None = Field(description="Who has everything of theirs, and answers to their ids.")
+    merged_into: MemberId | None = Field(
+        description="Who has everything of theirs, and answers to their ids."
+    )
     source_ids: list[str] = Field(examples=[["shop:7000"]])
     created_at: Instant
     updated_at: Instant
@@ -79,59 +81,6 @@ class TransferShown(Shown):
     debit: TransactionId
     credit: TransactionId
     created_at: Instant
-
-
-class AdviceShown(Shown):
-    """What was advised about a member. Only one is outstanding at a time; `blocks` says that it keeps redemptions back."""
-
-    member: MemberId
-    advice: str = Field(examples=["BLOCK"])
-    reason: str | None
-    state: Literal["outstanding", "cleared"]
-    blocks: bool
-    given_at: Instant
-    cleared_at: Instant | None
-    cleared_reason: str | None
-
-
-class PointsAndMoney(Shown):
-    points: Points
-    money: str = Field(examples=["50.00"], description="In the program's currency.")
-
-
-class RedemptionLimits(Shown):
-    """In money; null: no such limit."""
-
-    per_transaction: str | None
-    per_day: str | None
-    per_transaction_of_tier: str | None
-    per_day_of_tier: str | None
-    used_today: str | None = Field(description="What redemptions of this day hold or spent.")
-    left_today: str | None
-    left_today_of_tier: str | None
-
-
-class RedeemableShown(Shown):
-    """What a member may redeem as of `as_of`."""
-
-    member: MemberId
-    program: str
-    balance_definition: str
-    currency: str | None
-    balance: PointsAndMoney = Field(description="All posted points, those under a hold as well.")
-    available: PointsAndMoney
-    redeemable: PointsAndMoney = Field(description="What the balance is good for, in whole increments.")
-    most: PointsAndMoney = Field(description="The most that one redemption may be now.")
-    least: PointsAndMoney = Field(description="The least that one redemption may be now.")
-    limits: RedemptionLimits
-    tier: str | None
-    advice: str | None = Field(description="The fraud advice that is outstanding.")
-    locked_until: Instant | None
-    reason: str | None = Field(
-        description="Why `most` is nothing: the code that a redemption would be refused with."
-    )
-    explanation: str | None
-    as_of: Instant
 
 
 class StatementLine(Shown):

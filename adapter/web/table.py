@@ -13,6 +13,7 @@ from adapter.web import (
     endpoints,
     enrolling,
     events,
+    flags,
     giving,
     members,
     messages,
@@ -23,6 +24,7 @@ from adapter.web import (
     reports,
     tiers,
     transactions,
+    vouchers,
 )
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ ROUTES: tuple[Route, ...] = (
     *balance_orders.ROUTES,
     *redemptions.ROUTES,
     *redeeming.ROUTES,
+    *flags.ROUTES,
+    *vouchers.ROUTES,
     *endpoints.ROUTES,
     *messages.ROUTES,
     *deliveries.ROUTES,

@@ -105,6 +105,9 @@ def served(sqlite_web: Web) -> Iterator[str]:
     sqlite_web.play(recorded(placed()), recorded(shipped()))
     for reward in ("rwd_fivecredit", "rwd_fivecredit", "rwd_fivecredit", "rwd_totebag"):
         sqlite_web.post("/v1/redemptions", {"member": "shop:7000", "reward": reward}, status=201)
+    granted = {"member": "shop:7000", "reward": "rwd_totebag", "last_known": {"available": 5}}
+    sqlite_web.post("/v1/redemptions", granted, status=201)
+    sqlite_web.post("/v1/vouchers", {"member": "shop:7000", "percent": "10"}, status=201)
     for amount in (3, 4):
         sqlite_web.post(
             "/v1/transactions", {"member": "shop:7000", "type": "credit", "amount": amount}, status=201

@@ -43,7 +43,8 @@ NEUTRAL = {
     "points_expire_at", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at", "advice",
     "kind", "reward", "points", "value", "payment", "shipping", "tracking", "force",
     "group", "tier",
-    "customer", "name", "birthday", "joined_at",
+    "customer", "name", "birthday", "joined_at", "currency", "percent", "rule",
+    "lock_s", "last_known", "flagged", "note",
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
 SAYS_WHO_WANTS_IT = {("place_order", "source"), ("orders", "source")}
@@ -58,6 +59,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "give_advice": {"advice": "REVIEW"},
     "assign_tier": {"group": "status", "tier": "silver"},
     "transfer_points": {"amount": 5},
+    "attribute_voucher": {"percent": "10"},
+    "clear_redemption": {"note": "seen"},
 }
 """What a route is sent beside the name that is tried; one that needs nothing is not listed."""
 SHOWS_ITS_OWN = {"programs", "rewards"}
@@ -90,10 +93,12 @@ def named(web: Web) -> dict[str, str]:
     redemption = web.post("/v1/redemptions", spent, status=201)
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": "BLOCK"})
     web.post("/v1/members/shop:7000/tier", BODIES["assign_tier"])
+    given = {"member": "shop:7000", "percent": "10", "code": redemption["discount"]["code"]}
+    gift = web.post("/v1/vouchers", given, status=201)
     delivery = web.get("/v1/deliveries")["data"][0]["id"]
     return {
         "redemption": redemption["id"], "code": redemption["discount"]["code"],
-        "endpoint": endpoint, "delivery": delivery,
+        "endpoint": endpoint, "delivery": delivery, "voucher": gift["id"],
         "member": web.get("/v1/members/shop:7000")["id"], "email": "jo@example.com", "source": "shop",
         "transaction": web.get("/v1/transactions")["data"][0]["id"],
         "balance_order": web.post("/v1/orders", {"member": "shop:7000"} | BODIES["place_order"], status=201)["id"],

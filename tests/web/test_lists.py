@@ -45,6 +45,10 @@ def another_balance_order(web: Web) -> None:
     web.post("/v1/orders", body, status=201)
 
 
+def another_voucher(web: Web) -> None:
+    web.post("/v1/vouchers", {"member": "shop:7000", "percent": "10", "program": "main"}, status=201)
+
+
 def another_advice(web: Web) -> None:
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": f"CASE {next(NUMBERS)}"})
 
@@ -123,6 +127,7 @@ LISTS = {
     "orders": Listed(another_balance_order, gone_from(t.balance_orders, "ord")),
     "advices": Listed(another_advice, None),
     "tier_changes": Listed(another_tier, None),
+    "vouchers": Listed(another_voucher, gone_from(t.vouchers, "vou")),
     "programs": Listed(another_program, program_gone),
     "endpoints": Listed(
         lambda web: web.post("/v1/endpoints", {"url": HOOK, "events": ["endpoint.test"]}, status=201),

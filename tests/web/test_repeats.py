@@ -100,6 +100,10 @@ WAYS: dict[str, tuple[str, Any]] = {
     "erase_member": ("/v1/members/shop:7002/erase", None),
     "merge_members": ("/v1/members/shop:7003/merge", {"into": "shop:7004"}),
     "transfer_points": ("/v1/transfers", {"from": "shop:7004", "to": "shop:7000", "amount": 1}),
+    "clear_redemption": ("/v1/redemptions/{flagged}/clear", {"note": "the till was offline"}),
+    "attribute_voucher": ("/v1/vouchers", {"member": "shop:7000", "percent": "10"}),
+    "redeem_voucher": ("/v1/vouchers/{used}/redeem", {}),
+    "revoke_voucher": ("/v1/vouchers/{unused}/revoke", {"reason": "a mistake"}),
 }
 """How each POST is asked, so that it succeeds."""
 
@@ -111,7 +115,11 @@ def furnished(web: Web) -> tuple[Web, dict[str, str]]:
     web.shop("order.created", ORDER)
     web.play(recorded(placed()), recorded(shipped()))
     web.play(*(recorded(customer(number)) for number in ("7001", "7002", "7003", "7004")))
-    web.post("/v1/transactions", {"member": "shop:7004", "type": "credit", "amount": 9, "complete": True}, status=201)
+    web.post(
+        "/v1/transactions",
+        {"member": "shop:7004", "type": "credit", "amount": 9, "complete": True},
+        status=201,
+    )
     deleted = web.ask("DELETE", "/v1/members/shop:7001")["id"]
     shop = web.get("/v1/events", type="order.created")["data"][0]["id"]
     path, body = WAYS["begin_transaction"]
@@ -124,8 +132,13 @@ def furnished(web: Web) -> tuple[Web, dict[str, str]]:
             ("applied", "fivecredit"), ("released", "fivecredit"), ("fulfilled", "totebag"), ("reversed", "totebag"),
         )
     }  # fmt: skip
+    granted = {"member": "shop:7000", "reward": "rwd_totebag", "last_known": {"available": 5}}
+    flagged = web.post("/v1/redemptions", granted, status=201)["id"]
+    path, body = WAYS["attribute_voucher"]
+    used, unused = (web.post(path, body, status=201)["id"] for _ in range(2))
     return web, redeemed | {
         "endpoint": endpoint, "event": shop, "delivery": web.get("/v1/deliveries")["data"][0]["id"],
+        "used": used, "unused": unused, "flagged": flagged,
         "first": first, "second": second, "third": third, "fourth": fourth,
         "deleted": deleted,
     }  # fmt: skip

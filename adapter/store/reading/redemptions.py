@@ -31,6 +31,7 @@ class RedemptionFilter:
     order: str | None = None
     since: Millis | None = None
     until: Millis | None = None
+    flagged: bool | None = None  # and no person has looked at it
 
 
 def find_redemption(connection: Connection, env: int, number: int) -> Redemption | None:
@@ -66,6 +67,9 @@ def list_redemptions(
             query = query.where(column == value)
     if chosen.state is not None:
         query = query.where(_stands(chosen.state, now))
+    if chosen.flagged is not None:
+        open_flag = and_(columns.flagged.is_not(None), columns.flag_cleared_at.is_(None))
+        query = query.where(open_flag if chosen.flagged else not_(open_flag))
     if chosen.since is not None:
         query = query.where(columns.created_at >= chosen.since)
     if chosen.until is not None:
