@@ -232,7 +232,8 @@ class PlaceOrder(Asked, frozen=True, kw_only=True, tag="place_order", gc=False):
 class EnrolMember(Asked, frozen=True, kw_only=True, tag="enrol_member", gc=False):
     """Make somebody a member, known to a shop or to none. The caller draws `id`.
 
-    `customer` is (source, the shop's customer id); `birthday` is YYYY-MM-DD.
+    `customer` is (source, the shop's customer id); `birthday` is YYYY-MM-DD. Without `welcome` no sign-up bonus is given:
+    they were members before, elsewhere.
     """
 
     id: int
@@ -242,6 +243,7 @@ class EnrolMember(Asked, frozen=True, kw_only=True, tag="enrol_member", gc=False
     name: str | None = None
     birthday: str | None = None
     metadata: dict[str, str] = {}
+    welcome: bool = True
 
 
 class UpdateMember(Asked, frozen=True, kw_only=True, tag="update_member", gc=False):

@@ -30,6 +30,8 @@ TURNS = {"deleted": "deleted", "active": "restored", "erased": "erased"}
 def enrol_member(work: WorkingSet, command: EnrolMember, event: int) -> Outcome:
     """Make somebody a member; refused where the shop's customer, or the address of a person, is one already."""
     env = command.env
+    if (env, command.id) in work.members:
+        return _exists("This id", command.id)
     key = None if command.customer is None else (env, *command.customer)
     known = None if key is None else work.identities.get(key)
     if known is not None:
@@ -40,11 +42,12 @@ def enrol_member(work: WorkingSet, command: EnrolMember, event: int) -> Outcome:
     person = Person(env, member.id, command.email, command.name, command.received_at, command.birthday)
     person.metadata = _dumped(command.metadata)
     begin_member(work, member, person, key)
-    program = _program_of(work, command)
-    if program is not None:
+    program, cause = _program_of(work, command), Cause("member.created", work.now, event)
+    if program is not None and command.welcome:
         work.joined.append((env, member.id, program))
+    elif program is not None:
+        work.stir(env, member.id, program, cause)
     lead_by_address(work, env, command.email, member.id)
-    cause = Cause("member.created", work.now, event)
     if key is not None:
         claim_awaited(work, key, member.id, cause)
     claim_orders(work, env, command.email, member.id, cause)

@@ -8,6 +8,8 @@ import click
 
 from adapter import clock, ids
 from adapter.cli.examples import examples
+from adapter.cli.handing_over import export
+from adapter.cli.importing import import_
 from adapter.cli.options import as_json as json_option
 from adapter.cli.options import in_environment, listing
 from adapter.cli.place import Place, pass_place
@@ -29,7 +31,11 @@ COLUMNS = {
 
 @click.group()
 def members() -> None:
-    """Look at members, their balances and the reasons."""
+    """Look at members, their balances and the reasons; bring them in and write them out."""
+
+
+members.add_command(import_)
+members.add_command(export)
 
 
 @members.command(

@@ -175,6 +175,7 @@ def _touch_voucher(command: MoveVoucher, touched: Touched) -> None:
 
 
 def _touch_enrol(command: EnrolMember, touched: Touched) -> None:
+    touched.members.add((command.env, command.id))
     if command.customer is not None:
         touched.customers.add((command.env, *command.customer))
     if command.email is not None:

@@ -208,6 +208,13 @@ def list_members(
     return page_of(_with_sources(connection, env, rows), limit, lambda row: (row.id,))
 
 
+def members_after(connection: Connection, env: int, after: int, limit: int) -> list[MemberRow]:
+    """Return the next active members in the order of their ids."""
+    members = t.members.c
+    query = _members(env).where(members.id > after, members.state == "active").order_by(members.id)
+    return _with_sources(connection, env, connection.execute(query.limit(limit)).all())
+
+
 def _known_to(env: int, source: str) -> Select[tuple[int]]:
     name, colon, customer = source.partition(":")
     identities = t.identities.c
