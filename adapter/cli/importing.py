@@ -172,10 +172,16 @@ class Import:
     digest: bytes
     refusals: Refusals
     counts: Counter[str] = field(default_factory=Counter)
+    _refused: list[Unusable] = field(default_factory=list)  # of the rows that are being taken in
 
     def take(self, chunk: Iterable[Told | Unusable]) -> None:
         """Take some rows in; each of them is durable, or refused, when this returns."""
-        rows = list(self._understood(chunk))
+        self._refused.clear()
+        self._take(list(self._understood(chunk)))
+        for one in sorted(self._refused, key=lambda one: one.told.line):
+            self.refusals.add(one)
+
+    def _take(self, rows: Sequence[Row]) -> None:
         members, strangers = self._find(rows)
         if self.door is None:
             self.counts["strangers"] += sum(row.who in strangers for row in rows)
@@ -197,7 +203,7 @@ class Import:
             self.counts["rows"] += 1
             row = understand(one, self.terms) if isinstance(one, Told) else one
             if isinstance(row, Unusable):
-                self.refusals.add(row)
+                self._refused.append(row)
             else:
                 yield row
 
@@ -247,7 +253,7 @@ class Import:
     def _refuse(self, row: Row, column: str, reason: str) -> None:
         from adapter.cli.imported import Unusable
 
-        self.refusals.add(Unusable(row.told, column, reason))
+        self._refused.append(Unusable(row.told, column, reason))
 
 
 def _submitted(door: Door, commands: Sequence[Command]) -> list[Outcome]:
