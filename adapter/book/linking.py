@@ -42,10 +42,10 @@ _WANTED = {
     "open": RedemptionState.PENDING,
     "cancelled": RedemptionState.RELEASED,
 }
-TAKEN_AGAIN = "taken_again"
-OWED = "owed"
-NOT_HELD_AGAIN = "not_held_again"
-SEVERAL_ORDERS = "several_orders"
+TAKEN_AGAIN = "its points had gone back before its order was paid, and were taken once more"
+OWED = "its points were taken once more, and what was not there of them is owed"
+NOT_HELD_AGAIN = "its order is on again, and its points are not there to be held once more"
+SEVERAL_ORDERS = "several orders that were paid use it"
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -114,12 +114,13 @@ def _links_of(redemption: Redemption) -> Iterator[Link]:
         yield (env, "order", f"{redemption.order_source}:{redemption.order_ref}")
 
 
-def follow(work: WorkingSet, order: Order, cause: Cause) -> None:
-    """Bring the redemptions that an order uses, or used, to what its facts say."""
+def follow(work: WorkingSet, order: Order, before: Facts, cause: Cause) -> None:
+    """Bring the redemptions that an order uses, or used by its facts of before, to what its facts say."""
     if not work.linked:
         return
     links = set(links_of_order(order.key, order.facts))
-    for number in sorted({number for link in links for number in work.linked.get(link, ())}):
+    either = links.union(links_of_order(order.key, before))
+    for number in sorted({number for link in either for number in work.linked.get(link, ())}):
         redemption = work.redemptions.get(number)
         if redemption is not None:
             _hear(work, redemption, order, links)
@@ -198,7 +199,7 @@ def _settle(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
     if redemption.state == RedemptionState.APPLIED and redemption.returned != returned:
         _return(work, change, redemption, returned)
     if sum(one.says == "paid" for one in entries) > 1:
-        redemption.flagged = redemption.flagged or SEVERAL_ORDERS
+        _flag(work, redemption, redemption.flagged or SEVERAL_ORDERS)
     finish(work, change)
     tell_redemptions(work)
     plan_next(work, change.balance.key)
@@ -211,7 +212,7 @@ def _bring(work: WorkingSet, change: Change, redemption: Redemption, wanted: Red
         use_held(work, change, redemption)
     elif wanted == RedemptionState.APPLIED and state in over:
         short = take_again(work, change, redemption, redemption.cost)
-        redemption.flagged = OWED if short else TAKEN_AGAIN
+        _flag(work, redemption, OWED if short else TAKEN_AGAIN)
         move_on(work, change, redemption, wanted)
     elif wanted == RedemptionState.RELEASED and state == RedemptionState.PENDING:
         let_go(work, change, redemption, wanted)
@@ -230,7 +231,7 @@ def _wait_again(work: WorkingSet, change: Change, redemption: Redemption, wanted
     elif redemption.expires_at is not None and redemption.expires_at <= work.now:
         move_on(work, change, redemption, RedemptionState.EXPIRED)
     elif not hold_again(work, change, redemption):
-        redemption.flagged = NOT_HELD_AGAIN
+        _flag(work, redemption, NOT_HELD_AGAIN)
         if redemption.state != RedemptionState.RELEASED:
             move_on(work, change, redemption, RedemptionState.RELEASED)
 
@@ -241,6 +242,13 @@ def _return(work: WorkingSet, change: Change, redemption: Redemption, returned: 
     if more > 0:
         come_back(work, change, redemption, more)
     elif take_again(work, change, redemption, -more):
-        redemption.flagged = OWED
+        _flag(work, redemption, OWED)
     redemption.returned, redemption.updated_at = returned, work.now
+    work.redemptions.mark(redemption.id)
+
+
+def _flag(work: WorkingSet, redemption: Redemption, why: str) -> None:
+    """Ask a person to look at it, even if somebody had looked at it for another reason."""
+    if redemption.flagged != why:
+        redemption.flagged, redemption.flag_cleared_at, redemption.flag_note = why, None, None
     work.redemptions.mark(redemption.id)

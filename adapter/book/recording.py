@@ -101,9 +101,8 @@ def claim_awaited(work: WorkingSet, customer: tuple[int, str, str], member: int,
 def _order_events(work: WorkingSet, source: Source, ref: str, events: list[Event], event_id: int) -> Verdict:
     key = (source.env, source.orders_of, ref)
     order = work.orders.get(key) or Order(*key, program=_program_of(work, source), created_at=work.now)
-    before = customer_of(order.facts, order.source)
+    known = facts = order.facts
     told = []
-    facts = order.facts
     for event in events:
         merged = merge(facts, source.name, event)
         if merged is not facts:
@@ -113,9 +112,15 @@ def _order_events(work: WorkingSet, source: Source, ref: str, events: list[Event
     work.orders.put(key, order)
     main = weightiest(told or events)
     cause = Cause(main.type.value, main.occurred_at, event_id, source.name)
-    found = _member_of(work, source, order, events, moved=customer_of(facts, order.source) != before)
+    found = _member_of(
+        work,
+        source,
+        order,
+        events,
+        moved=customer_of(facts, order.source) != customer_of(known, order.source),
+    )
     target = _settle_order(work, order, found, cause)
-    follow(work, order, cause)
+    follow(work, order, known, cause)
     for event in events if source.name == order.source else ():
         _claim(work, source, event, cause)
     return order, order.member, _waits(order, target, events)
