@@ -66,7 +66,7 @@ class RedemptionAsked(Given):
     points: int | str | None = Field(
         None, description="So many points, for a discount of what they are worth."
     )
-    value: Annotated[int, Field(ge=1, le=VALUE_MAX)] | None = Field(
+    value: Annotated[int, Field(ge=1, le=VALUE_MAX, strict=True)] | None = Field(
         None, description="A discount of so much, in the smallest unit of the program's currency."
     )
     program: Reference | None = Field(None, description="A program's name; needed where there are several.")
