@@ -113,9 +113,10 @@ class Catalog:
         )
         return self.definitions[first]
 
-    def keeps_standing(self, env: int, program: str) -> bool:
-        """Return whether some version of a program asks where its members stand."""
-        return any(version.program.has_standing for version in self.programs.get((env, program), ()))
+    def keeps_standing(self, env: int, program: str, at: Millis) -> bool:
+        """Return whether some version of a program so far asked where its members stand."""
+        versions = self.programs.get((env, program), ())
+        return any(version.published_at <= at and version.program.has_standing for version in versions)
 
     def version_at(self, env: int, program: str, at: Millis) -> ProgramVersion:
         """Return the version in force at an instant; before the first there is the first.

@@ -57,16 +57,16 @@ def count_posted(work: WorkingSet, change: Change) -> None:
 def recount_order(work: WorkingSet, order: Order, target: Target, program: Program) -> None:
     """Count the difference that news of an order makes to its member's measures."""
     kept = read_kept(order.standing)
-    if kept is not None:
+    if kept is not None and kept.stood is not None:
         _exchange(work, order, kept, _counted(order, target, program))
 
 
 def uncount_order(work: WorkingSet, order: Order) -> None:
-    """Take an order out of its member's measures, and forget where the member stood: it is somebody else's."""
+    """Take an order out of its member's measures: it is somebody else's."""
     kept = read_kept(order.standing)
-    if kept is not None:
+    if kept is not None and kept.stood is not None and order.member is not None:
         _exchange(work, order, kept, ())
-        order.standing = None
+        order.standing = dump_kept(Kept(left=kept.left | {order.member: kept.stood}))
 
 
 def _exchange(work: WorkingSet, order: Order, kept: Kept, counted: tuple[tuple[str, int, int], ...]) -> None:

@@ -88,17 +88,26 @@ MeasureKey = tuple[int, int, int, str, int]
 """(env, member, definition, unit, day): see `measured` in `book/counting.py` for the units."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What an order keeps of where its member stood when it was settled first.
+class Stood(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+    """Where a member stood when an order was settled for them first.
 
-    `room` is how many points the caps of its windows left for it, in smallest units. `counted` is what the order
-    itself adds to its member's measures: (unit, day, amount).
+    `room` is how many points the caps of its windows left for it, in smallest units.
     """
 
     tier: str | None = None
     first: bool = False
     room: int | None = None
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """What an order keeps: where its member stood, and what it adds to the member's measures: (unit, day, amount).
+
+    `left` are the members whose it turned out not to be, should it be theirs again after all.
+    """
+
+    stood: Stood | None = None
     counted: tuple[tuple[str, int, int], ...] = ()
+    left: dict[int, Stood] = {}
 
 
 _decoder = msgspec.json.Decoder(Kept)

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from adapter.book.bonuses import celebrate, welcome
 from adapter.book.counting import recount_order, room_for, uncount_order
-from adapter.book.membership import Kept, dump_kept
+from adapter.book.membership import Kept, Stood, dump_kept, read_kept
 from adapter.book.orders import totals_of
 from adapter.book.tiers import MemberProgram, ladders_of, membership_of, next_deadline, review_tiers, tier_of
 from adapter.book.transfers import Cause
@@ -38,7 +40,7 @@ def time_owed(work: WorkingSet) -> list[Elapse | Review]:
         if balance.next_due_at is not None
         and balance.next_due_at <= work.now
         and work.catalog.keeps_standing(
-            balance.env, work.catalog.definitions[balance.env, balance.definition].program
+            balance.env, work.catalog.definitions[balance.env, balance.definition].program, work.now
         )
     ]
     members = [
@@ -55,7 +57,8 @@ def stand(work: WorkingSet, event: int | None) -> None:
     while work.joined or work.stirred:
         for key in work.joined:
             welcome(work, key, event)
-            work.stir(*key, Cause("member.enrolled", work.now, event))
+            if key not in work.stirred:
+                work.stir(*key, Cause("member.enrolled", work.now, event))
         work.joined.clear()
         for key in list(work.stirred):
             review(work, key, work.stirred.pop(key))
@@ -82,19 +85,28 @@ def keep_standing(work: WorkingSet, order: Order, member: int, setting: Setting)
 
     Returns what the order's target depends on with it.
     """
-    known = order.standing is not None or totals_of(order.facts, order.source) is None
-    if known or not work.catalog.keeps_standing(order.env, order.program):
+    kept = read_kept(order.standing) or Kept()
+    unknown = totals_of(order.facts, order.source) is None
+    if (
+        kept.stood is not None
+        or unknown
+        or not work.catalog.keeps_standing(order.env, order.program, work.now)
+    ):
         return setting
+    stood = kept.left.get(member) or _stands(work, order, member, setting)
+    order.standing = dump_kept(msgspec.structs.replace(kept, stood=stood))
+    return as_kept(setting, order.standing)
+
+
+def _stands(work: WorkingSet, order: Order, member: int, setting: Setting) -> Stood:
     key = (order.env, member, order.program)
     membership = membership_of(work, key)
     first = (membership.first_source, membership.first_ref)
-    kept = Kept(
+    return Stood(
         tier=tier_of(work, *key),
         first=first in ((None, None), (order.source, order.ref)),
         room=room_for(work, order, member, setting.program),
     )
-    order.standing = dump_kept(kept)
-    return as_kept(setting, order.standing)
 
 
 def recount(work: WorkingSet, order: Order, target: Target, setting: Setting, cause: Cause) -> None:

@@ -33,7 +33,9 @@ def setting_of(work: WorkingSet, order: Order, known: Reason | None) -> Setting:
 def as_kept(setting: Setting, standing: str | None) -> Setting:
     """Return what an order's target depends on with what the order keeps of its member's standing."""
     kept = read_kept(standing)
-    return setting if kept is None else replace(setting, tier=kept.tier, first=kept.first, room=kept.room)
+    if kept is None or kept.stood is None:
+        return setting
+    return replace(setting, tier=kept.stood.tier, first=kept.stood.first, room=kept.stood.room)
 
 
 def describe(order: Order, target: Target, setting: Setting) -> None:

@@ -296,7 +296,7 @@ class WorkingSet:
 
     def stir(self, env: int, member: int, program: str, cause: Cause) -> None:
         """Have a member's standing looked at after this command, where the program keeps one."""
-        if self.catalog.keeps_standing(env, program):
+        if self.catalog.keeps_standing(env, program, self.now):
             self.stirred[env, member, program] = cause
 
     def keep_lots(self, change: Change, lots: Iterable[Lot]) -> None:

@@ -27,7 +27,14 @@ from adapter.catalog import Catalog, Source
 from adapter.commands import Command, RecordEvent
 from adapter.engine.batch import Batcher
 from adapter.engine.journal import API, Counterparts, command_of
-from adapter.engine.reviewing import late_birthdays, late_members, stale_members, tiers_by_name
+from adapter.engine.reviewing import (
+    last_review,
+    late_birthdays,
+    late_members,
+    stale_members,
+    standing_kept,
+    tiers_by_name,
+)
 from adapter.engine.sweep import due_balances, due_members
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
@@ -54,7 +61,8 @@ def rebuild(engine: Engine, read: Read, progress: Callable[[int], None] = lambda
         snapshot(engine) as connection,  # what comes in meanwhile is neither replayed nor compared
         empty_book(connection) as scratch,
     ):
-        until = max(_last_posted(connection), replay(connection, scratch, read, progress))
+        passed = max(_last_posted(connection), last_review(connection))
+        until = max(passed, replay(connection, scratch, read, progress))
         _elapse(scratch, until)
         _take_in(scratch, list(stale_members(scratch, until)), until)
         with scratch.connect() as other:
@@ -241,13 +249,14 @@ def _balances(
 
 
 def _orders(connection: Connection, unswept: set[tuple[Any, ...]]) -> dict[tuple[Any, ...], Any]:
-    columns = ("state", "reason", "award", "retained", "basis", "parts", "standing")
+    columns = ("state", "reason", "award", "retained", "basis", "parts")
     return {
         ("environment", row.env, row.source, row.ref): {
             name: getattr(row, name)
             for name in columns
             if name != "state" or (row.env, row.source, row.ref) not in unswept
         }
+        | {"standing": standing_kept(row.standing)}
         for row in connection.execute(select(t.orders))
     }
 

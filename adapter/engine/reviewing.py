@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from adapter import ids
 from adapter.book.counting import POINTS, amount_of
@@ -44,6 +44,14 @@ def stale_members(engine: Engine, now: Millis) -> list[Review]:
     ]
 
 
+def last_review(connection: Connection) -> Millis:
+    """Return how far time has passed for any tier."""
+    found = connection.execute(
+        select(func.max(t.standings.c.reviewed_at), func.max(t.standings.c.since))
+    ).one()
+    return max(found[0] or 0, found[1] or 0)
+
+
 def late_members(connection: Connection, until: Millis) -> set[Who]:
     """Return the members whose tiers the sweep had yet to look at: they are behind by right."""
     return _due(connection, t.memberships.c.next_due_at, until) | _due(
@@ -70,8 +78,14 @@ def tiers_by_name(
         whose = called.get((row.env, row.member), ("erased member",))
         if whose not in late:
             key = ("environment", row.env, whose, row.program, row.tier_group)
-            found[key].append((row.tier, row.since, row.assigned_until))
+            found[key].append((row.tier, row.assigned_until))
     return {key: sorted(rows, key=str) for key, rows in found.items()}
+
+
+def standing_kept(text: str | None) -> Any:
+    """Return what an order keeps of its member's standing, without the ids of members."""
+    kept = read_kept(text)
+    return None if kept is None else (kept.stood, kept.counted)
 
 
 # --- audit ------------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def load_standing(
     connection: Connection, work: WorkingSet, events: Sequence[RecordEvent], whole: set[tuple[int, int]]
 ) -> None:
     """Load memberships, tiers and measures of the members that the batch touches; all days of those of `whole`."""
-    programs = [key for key in work.catalog.programs if work.catalog.keeps_standing(*key)]
+    programs = [key for key in work.catalog.programs if work.catalog.keeps_standing(*key, work.now)]
     asking = {env for env, _ in programs}
     members = {key for key, _ in work.members.items() if key[0] in asking}
     if not members:

@@ -32,10 +32,10 @@ def lot_view(lot: Lot, definition: Definition) -> dict[str, Any]:
 def standing_view(order: Order, definition: Definition) -> dict[str, Any] | None:
     """Return what an order keeps of where its member stood when it was settled first; None where it keeps nothing."""
     kept = read_kept(order.standing)
-    if kept is None:
+    if kept is None or kept.stood is None:
         return None
-    room = None if kept.room is None else points(kept.room, definition.decimals)
-    return {"tier": kept.tier, "first_order": kept.first, "room": room}
+    room = None if kept.stood.room is None else points(kept.stood.room, definition.decimals)
+    return {"tier": kept.stood.tier, "first_order": kept.stood.first, "room": room}
 
 
 def event_view(row: Any) -> dict[str, Any]:

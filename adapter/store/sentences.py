@@ -71,16 +71,17 @@ def _earned(story: Story) -> Iterator[str]:
 def _stood(story: Story) -> Iterator[str]:
     """Say where the member stood when the order was settled first, as far as its rules asked."""
     kept = read_kept(story.order.standing)
-    if kept is None or story.version is None:
+    stood = None if kept is None else kept.stood
+    if stood is None or story.version is None:
         return
     earning = story.version.program.earning
     told = []
-    if earning.tiers_named and kept.tier is not None:
-        told.append(f"the member was {kept.tier}")
+    if earning.tiers_named and stood.tier is not None:
+        told.append(f"the member was {stood.tier}")
     if any(rule.first_order for rule in earning.in_force):
-        told.append(f"it was {'' if kept.first else 'not '}the member's first order")
-    if kept.room is not None:
-        told.append(f"the program's caps left room for {story.amount(kept.room)}")
+        told.append(f"it was {'' if stood.first else 'not '}the member's first order")
+    if stood.room is not None:
+        told.append(f"the program's caps left room for {story.amount(stood.room)}")
     if told:
         yield f"When it was settled first, {' and '.join(told)}; the order keeps that."
 

@@ -57,7 +57,7 @@ def tier_now(
 def _takes_part(work: WorkingSet, key: tuple[int, int, str]) -> bool:
     """Return whether a member has a membership, or points from before the program asked for one."""
     env, member, name = key
-    if not work.catalog.keeps_standing(env, name):
+    if not work.catalog.keeps_standing(env, name, work.now):
         return False
     definition = work.catalog.definition_of(env, name).id
     return work.memberships.get(key) is not None or work.balances.get((env, member, definition)) is not None
