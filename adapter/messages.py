@@ -22,6 +22,9 @@ class MessageType(StrEnum):
     TRANSACTION_COMPLETED = "transaction.completed"
     TRANSACTION_CANCELLED = "transaction.cancelled"
     TRANSACTION_EXPIRED = "transaction.expired"  #: nobody completed it before its deadline
+    TRANSACTION_REJECTED = (
+        "transaction.rejected"  #: the balance's bounds did not let it be completed; says why
+    )
     REDEMPTION_CREATED = "redemption.created"
     REDEMPTION_APPLIED = "redemption.applied"  #: its discount was used, or its credit granted
     REDEMPTION_FULFILLED = "redemption.fulfilled"  #: its item was sent

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from adapter.apply.target import Target
     from adapter.catalog import Definition
-    from adapter.program.model import BalanceDefinition, Program
+    from adapter.program.bounds import BalanceDefinition
+    from adapter.program.model import Program
 
 
 def match(connection: Connection, target: Target, wanted: Sequence[Program]) -> Iterator[Change]:
@@ -98,5 +99,10 @@ def _refuse_other_first(known: dict[str, Definition], place: str, program: Progr
 def _add(connection: Connection, target: Target, program: str, wanted: BalanceDefinition) -> None:
     highest = select(func.coalesce(func.max(t.definitions.c.id), 0)).where(t.definitions.c.env == target.env)
     number = int(connection.execute(highest).scalar_one()) + 1
-    row = {"env": target.env, "id": number, "program": program, **wanted.model_dump()}
+    row = {
+        "env": target.env,
+        "id": number,
+        "program": program,
+        **wanted.model_dump(include={"name", "unit", "decimals"}),
+    }
     connection.execute(insert(t.definitions).values(row))

@@ -39,7 +39,7 @@ def tell_balance(work: WorkingSet, change: Change) -> None:
 
 
 def tell_transaction(work: WorkingSet, transaction: Transaction) -> None:
-    """Queue `transaction.pending`, `.completed` or `.cancelled`, as it stands now."""
+    """Queue `transaction.pending`, `.completed` and so on, as it stands now."""
     if not wanted(work, transaction.env, f"transaction.{transaction.state}"):
         return
     definition = work.catalog.definitions[transaction.env, transaction.definition]
@@ -53,6 +53,8 @@ def tell_transaction(work: WorkingSet, transaction: Transaction) -> None:
         "order": transaction.order_ref,
         "occurred_at": iso(transaction.occurred_at),
     }
+    if transaction.state == "rejected":
+        data["reason"] = transaction.reason
     _queue(work, f"transaction.{transaction.state}", data, key)
 
 

@@ -36,7 +36,7 @@ def use(change: Change, transaction: Transaction, parts: Parts) -> None:
 
 
 def give_back(change: Change, transaction: Transaction, parts: Parts, state: str) -> None:
-    """Cancel it, or let it expire: a credit is taken back, a hold released."""
+    """Cancel it, reject it, or let it expire: a credit is taken back, a hold released."""
     if transaction.kind == "credit":
         route = (Account.PENDING, Account.REVOKED)
         move(change, route, parts, kind="cancel", transaction=transaction.id)
@@ -52,3 +52,5 @@ def close(transaction: Transaction, state: str, at: Millis) -> None:
         transaction.completed_at = at
     elif state == "cancelled":
         transaction.cancelled_at = at
+    elif state == "rejected":
+        transaction.rejected_at = at

@@ -171,7 +171,7 @@ class Transaction:
     member: int
     definition: int
     kind: str  # credit | debit
-    state: str  # pending | completed | cancelled | expired
+    state: str  # pending | completed | cancelled | expired | rejected
     amount: int
     order_source: str | None
     order_ref: str | None
@@ -188,6 +188,7 @@ class Transaction:
     redemption: int | None = None  # the redemption that owns it
     available_at: Millis | None = None  # from when on credited points can be used
     completes_at: Millis | None = None  # a pending one is completed by time alone at this instant
+    rejected_at: Millis | None = None
     chain: int | None = None  # on whose chain `sequence` is, where another member has it since
 
     @property

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from adapter import ids
+from adapter.book.bounding import bounds_of, fitting, held_to
 from adapter.book.completing import complete, credit, plan
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.lots import take
@@ -40,10 +42,16 @@ def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -
     cause = Cause(f"transaction.{command.kind}", command.occurred_at, event)
     change = work.change(key, cause)
     let_time_pass(work, change)
-    transaction = _new(work, command, event)
     if command.kind == "debit" and change.balance.available < command.amount:
         _close(work, change, None)
         return insufficient(change.balance, command.amount)
+    bounds = bounds_of(work, command.env, command.definition)
+    amount = fitting(bounds, change.balance, command.kind, command.amount)
+    if isinstance(amount, Outcome):
+        _close(work, change, None)
+        return amount
+    command = msgspec.structs.replace(command, amount=amount)
+    transaction = _new(work, command, event)
     parts = _lots_for(work, command)
     if not command.complete:
         if command.kind == "credit":
@@ -84,12 +92,22 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     parts = work.set_aside[transaction.id]
     transaction.reason = command.reason or transaction.reason
     if command.state == "completed":
-        complete(work, change, transaction, parts, immediate=command.immediate)
+        _complete(work, change, transaction, immediate=command.immediate)
     else:
         give_back(change, transaction, parts, "cancelled")
     work.keep_lots(change, [lot for lot, _ in parts])
     _close(work, change, transaction)
     return _told(transaction, event)
+
+
+def _complete(work: WorkingSet, change: Change, transaction: Transaction, *, immediate: bool) -> None:
+    """Complete a transaction, or reject it where the balance's bounds do not let it be; that is kept, and told."""
+    parts, refusal = held_to(work, change, transaction, work.set_aside[transaction.id])
+    if refusal is None:
+        complete(work, change, transaction, parts, immediate=immediate)
+    else:
+        transaction.reason = refusal.reason
+        give_back(change, transaction, parts, "rejected")
 
 
 def _new(work: WorkingSet, command: BeginTransaction, event: int) -> Transaction:

@@ -97,6 +97,7 @@ def touched_by(commands: Iterable[Command]) -> Touched:
         if isinstance(command, RecordEvent):
             continue
         if isinstance(command, Elapse):
+            touched.members.add((command.env, command.member))  # what time posts may move their tier
             touched.balances.add((command.env, command.member, command.definition))
         elif isinstance(command, LapseVoucher):
             touched.members.add((command.env, command.member))

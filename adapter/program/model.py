@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from adapter.program.bounds import BalanceDefinition
 from adapter.program.days import Window
 from adapter.program.ending import Expiry
 from adapter.program.moments import Moment, closing, opening
@@ -27,14 +28,6 @@ if TYPE_CHECKING:
 
 AwardOn = Literal["order.placed", "payment.completed", "order.shipped"]
 State = Literal["draft", "published", "paused", "ended"]
-
-
-class BalanceDefinition(Part):
-    """A unit that a program keeps: points without decimals, or cashback with two."""
-
-    name: Name = "points"
-    unit: str = "points"
-    decimals: Annotated[int, Field(ge=0, le=4)] = 0
 
 
 class Selection(Part):

@@ -428,6 +428,7 @@ transactions = Table(
     Column(
         "available_at", BigInteger
     ),  # from when on credited points can be used; null: not known, or of an order
+    Column("rejected_at", BigInteger),
     Column("completes_at", BigInteger),  # the instant at which it is completed if it is still pending
     Column("due_at", BigInteger),  # the instant at which time alone ends it; null once it has ended
     Column("chain", BigInteger),  # on whose chain `sequence` is, where another member has it since

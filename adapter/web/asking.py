@@ -38,6 +38,14 @@ def ask(
     return Repeated(shown) if outcome.duplicate else shown
 
 
+def unless_rejected(answer: dict[str, Any] | Repeated) -> dict[str, Any] | Repeated:
+    """Return what was done with a transaction. Raises `Problem` where it was rejected, which is kept all the same."""
+    shown = answer.view if isinstance(answer, Repeated) else answer
+    if shown["state"] == "rejected":
+        raise Problem("rejected", f"It was rejected, and stays so: {shown['reason']}")
+    return answer
+
+
 def refusal(outcome: Outcome, decimals: int = 0) -> Problem | Unavailable:
     """Return the problem that tells why a command had no effect."""
     code = outcome.error or "unavailable"

@@ -15,7 +15,7 @@ from adapter.store.reading.balance_orders import OrderFilter, find_order, list_o
 from adapter.store.reading.balances import choose_definition
 from adapter.store.reading.members import find_member
 from adapter.store.reading.snapshot import snapshot
-from adapter.web.asking import ask, at_fault, once_of
+from adapter.web.asking import ask, at_fault, once_of, unless_rejected
 from adapter.web.booking import Completed, Ended, Label, Value
 from adapter.web.queries import Instant, Listing, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
@@ -140,7 +140,8 @@ def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] |
         once=once_of(call),
     )
     decimals = call.definition(placed.definition).decimals
-    return ask(call, command, lambda row: order_view(call, placed, Transaction(**row)), decimals=decimals)
+    answer = ask(call, command, lambda row: order_view(call, placed, Transaction(**row)), decimals=decimals)
+    return unless_rejected(answer)
 
 
 def order_view(call: Call, placed: BalanceOrder, transaction: Transaction) -> dict[str, Any]:
@@ -159,6 +160,7 @@ def order_view(call: Call, placed: BalanceOrder, transaction: Transaction) -> di
         "expires_at": done["expires_at"],
         "processed_at": done["completed_at"],
         "cancelled_at": done["cancelled_at"],
+        "rejected_at": done["rejected_at"],
         "created_at": iso(placed.created_at),
         "updated_at": done["updated_at"],
     }

@@ -15,7 +15,7 @@ from adapter.store.reading.balances import choose_definition
 from adapter.store.reading.members import find_member
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.reading.transactions import find_transaction
-from adapter.web.asking import ask, at_fault, once_of
+from adapter.web.asking import ask, at_fault, once_of, unless_rejected
 from adapter.web.queries import Instant, Reference
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 from adapter.web.shown import TransactionShown
@@ -142,12 +142,13 @@ def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] |
 
 
 def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:
-    return ask(
+    answer = ask(
         call,
         command,
         lambda row: transaction_view(call, Transaction(**row)),
         decimals=definition.decimals,
     )
+    return unless_rejected(answer)
 
 
 def _amount(asked: TransactionAsked, definition: Definition) -> int:

@@ -227,6 +227,7 @@ class TransactionShown(Shown):
     updated_at: Instant
     completed_at: Instant | None
     cancelled_at: Instant | None
+    rejected_at: Instant | None
     award: AwardShown | None = Field(None, description="Of an order's credit; only where one is shown.")
     expires_at: Instant | None
     redemption: str | None = Field(description="The redemption that owns it, and alone moves it.")
@@ -249,6 +250,7 @@ class BalanceOrderShown(Shown):
     expires_at: Instant | None
     processed_at: Instant | None
     cancelled_at: Instant | None
+    rejected_at: Instant | None
     reason: str | None
     created_at: Instant
     updated_at: Instant
@@ -256,9 +258,16 @@ class BalanceOrderShown(Shown):
 
 
 class DefinitionShown(Shown):
+    """Limits are whole units; null where there is none."""
+
     name: str
     unit: str
     decimals: int
+    min_amount: str | None
+    max_amount: str | None
+    max_credit: str | None
+    max_debit: str | None
+    overtaking: Literal["strict", "partial"]
 
 
 class ProgramShown(Shown):

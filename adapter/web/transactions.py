@@ -12,6 +12,7 @@ from adapter import ids
 from adapter.clock import iso
 from adapter.errors import NotFound
 from adapter.points import points
+from adapter.program.bounds import BalanceDefinition
 from adapter.store.reading.awards import award_of_transaction
 from adapter.store.reading.members import find_member
 from adapter.store.reading.paging import decode_cursor, page_of
@@ -158,6 +159,7 @@ def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
                 "updated_at",
                 "completed_at",
                 "cancelled_at",
+                "rejected_at",
                 "expires_at",
             )
         },
@@ -185,7 +187,9 @@ def _program_view(call: Call, name: str, version: ProgramVersion) -> dict[str, A
         for key, one in sorted(call.catalog.definitions.items())
         if key[0] == call.env and one.program == name
     ]
-    return {**_version_view(version), "balance_definitions": [_definition_view(one) for one in of_it]}
+    limits = {one.name: one for one in version.program.balance_definitions}
+    shown = [_definition_view(one, limits.get(one.name, BalanceDefinition())) for one in of_it]
+    return {**_version_view(version), "balance_definitions": shown}
 
 
 def _version_view(version: ProgramVersion) -> dict[str, Any]:
@@ -194,8 +198,9 @@ def _version_view(version: ProgramVersion) -> dict[str, Any]:
     return {**body, "version": version.version, "published_at": published_at}
 
 
-def _definition_view(one: Definition) -> dict[str, Any]:
-    return {"name": one.name, "unit": one.unit, "decimals": one.decimals}
+def _definition_view(one: Definition, limits: BalanceDefinition) -> dict[str, Any]:
+    kept = {"name": one.name, "unit": one.unit, "decimals": one.decimals}
+    return limits.model_dump(mode="json") | kept
 
 
 ROUTES = (

@@ -177,6 +177,22 @@ def test_it_expires_where_that_comes_first(shopper: Web) -> None:
     sound(shopper)
 
 
+@pytest.mark.parametrize("which", ["order", "transaction"])
+def test_what_the_book_rejects_is_422_and_kept(shopper: Web, which: str) -> None:
+    placed = order(shopper, -30)
+    says(shopper, balance_definitions=[{"name": "points", "min_amount": "80"}])
+    address = f"{URL}/{placed['id']}" if which == "order" else f"/v1/transactions/{placed['transaction']}"
+    for _ in range(2):
+        sent = {"Idempotency_Key": "k1"}
+        answer = shopper.post(f"{address}/complete", status=422, **sent)
+        assert answer["code"] == "rejected"
+    found = shopper.get(f"{URL}/{placed['id']}")
+    assert (found["state"], found["rejected_at"], found["processed_at"]) == ("rejected", iso(NOW), None)
+    assert found["reason"] == "It would leave less than has to stay on the balance."
+    assert amounts(shopper) == (0, 100, 0)
+    assert shopper.post(f"{address}/complete", status=409)["code"] == "transaction_rejected"
+
+
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"amount": 0}, "amount"),
     ({"amount": "-0"}, "amount"),

@@ -60,6 +60,14 @@ def test_its_dates_are_shown(sqlite_web: Web) -> None:
     assert shown["expiry"]["months"] == 12
 
 
+def test_limits_of_its_balances_are_shown(sqlite_web: Web) -> None:
+    add(
+        sqlite_web, 2, balance_definitions=[{"name": "points", "max_amount": "5000", "overtaking": "partial"}]
+    )
+    (shown,) = sqlite_web.get("/v1/programs/main")["balance_definitions"]
+    assert (shown["max_amount"], shown["min_amount"], shown["overtaking"]) == ("5000", None, "partial")
+
+
 @pytest.mark.parametrize(
     ("state", "code"), [("paused", "program_paused"), ("ended", "program_ended"), ("draft", None)]
 )

@@ -19,7 +19,7 @@ def upgrade() -> None:
     for name in ("transaction", "remind_at"):
         op.add_column("lots", sa.Column(name, sa.BigInteger(), nullable=True))
     op.add_column("lots", sa.Column("idled", sa.BigInteger(), server_default=sa.text("0"), nullable=False))
-    for name in ("available_at", "completes_at", "due_at"):
+    for name in ("available_at", "rejected_at", "completes_at", "due_at"):
         op.add_column("transactions", sa.Column(name, sa.BigInteger(), nullable=True))
     op.execute(
         "UPDATE transactions SET due_at = expires_at WHERE state = 'pending' AND expires_at IS NOT NULL"
