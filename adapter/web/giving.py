@@ -16,8 +16,8 @@ from adapter.store.reading.members import find_member
 from adapter.store.reading.snapshot import snapshot
 from adapter.web.asking import ask, at_fault, once_of
 from adapter.web.queries import Reference
-from adapter.web.routing import Access, Call, Given, Repeated, Route
-from adapter.web.shown import TransferShown
+from adapter.web.routing import Access, Call, Given, Repeated, Route, Shown
+from adapter.web.shown import Instant, MemberId, Points, TransactionId
 
 
 class TransferAsked(Given):
@@ -31,6 +31,20 @@ class TransferAsked(Given):
     program: Reference | None = Field(None, description="A program's name; needed where there are several.")
     balance_definition: Reference | None = Field(None, description="Needed where a program has several.")
     reason: Annotated[str, Field(max_length=500)] | None = None
+
+
+class TransferShown(Shown):
+    """Points that one member gave to another: a debit and a credit, completed in one commit."""
+
+    from_: MemberId = Field(alias="from")
+    to: MemberId
+    program: str
+    balance_definition: str
+    amount: Points
+    reason: str | None
+    debit: TransactionId
+    credit: TransactionId
+    created_at: Instant
 
 
 def transfer_points(call: Call) -> dict[str, Any] | Repeated:

@@ -69,18 +69,6 @@ class MemberShown(Shown):
     balances: list[NativeBalance] | None = None
 
 
-class TransferShown(Shown):
-    """Points that one member gave to another: a debit and a credit, completed in one commit."""
-
-    from_: MemberId = Field(alias="from")
-    to: MemberId
-    program: str
-    balance_definition: str
-    amount: Points
-    reason: str | None
-    debit: TransactionId
-    credit: TransactionId
-    created_at: Instant
 
 
 class StatementLine(Shown):
