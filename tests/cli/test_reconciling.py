@@ -13,9 +13,25 @@ from click.testing import CliRunner
 
 from adapter.cli import main, reconciling
 from adapter.clock import iso
+from adapter.commands import BeginRedemption, ClearFlag
 from adapter.events import Customer
+from adapter.program.model import Program
+from adapter.store import tables as t
 from tests.cli.shell import Shell, configured
-from tests.shop import DAY, NOW, configure, customer, paid, placed, play, recorded, refunded, shipped
+from tests.shop import (
+    DAY,
+    NOW,
+    configure,
+    customer,
+    member_of,
+    paid,
+    placed,
+    play,
+    publish,
+    recorded,
+    refunded,
+    shipped,
+)
 from tests.store.test_liability import program, spent
 
 if TYPE_CHECKING:
@@ -207,3 +223,26 @@ def test_progress_is_that_of_the_bytes(tmp_path: Path) -> None:
         assert reconciling.size_of(opened) == file.stat().st_size
         assert len(list(reconciling.told(opened, done.append))) == 2
     assert sum(done) == file.stat().st_size
+
+
+def test_flagged_redemptions_explain(database: Engine, shell: Shell, write: File) -> None:
+    """A till granted 50 of 0 points: 50 are owed, and a person should look at it."""
+    configured(database)
+    play(database, [recorded(customer("7000"))])
+    member = member_of(database)
+    with database.begin() as connection:
+        rules = {"name": "main", "redeeming": {"currency": "EUR"}}
+        publish(connection, Program.model_validate(rules), version=2, at=1)
+        connection.execute(t.configuration.update().values(version=t.configuration.c.version + 1))
+    asked: dict[str, Any] = {"env": 1, "member": member, "definition": 1, "code": "X", "received_at": NOW}
+    play(database, [BeginRedemption(id=5, points=50, last_known=50, **asked)])
+    (row,) = differing(shell, write("member,points\nshop:7000,7\n"))
+    assert row["why"] == "1 of their redemptions are flagged, for a person to look at"
+    (flagged,) = shell.json("redemptions", "flagged")
+    assert (flagged["cost"], flagged["flagged"]) == (
+        50, "granted by the last known balance; 50 of 50 were not there",
+    )  # fmt: skip
+    play(
+        database, [ClearFlag(env=1, redemption=5, member=member, definition=1, note="seen", received_at=NOW)]
+    )
+    assert shell.json("redemptions", "flagged") == []

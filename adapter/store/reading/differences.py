@@ -165,6 +165,8 @@ class Comparison:
         yield from self._earlier(balance, theirs)
         if orders := self._waiting(balance.member):
             yield f"{orders} of their orders wait for their totals"
+        if flagged := self._flagged(balance):
+            yield f"{flagged} of their redemptions are flagged, for a person to look at"
         if messages := self._undelivered(balance.member):
             yield f"{messages} of the newest {LOOKED_BACK} messages about them are not delivered"
 
@@ -218,6 +220,17 @@ class Comparison:
         orders = t.orders.c
         query = select(func.count()).where(
             orders.env == self._against.env, orders.member == member, orders.state == OrderState.WAITING
+        )
+        return int(self._connection.execute(query).scalar_one())
+
+    def _flagged(self, balance: Balance) -> int:
+        redemptions = t.redemptions.c
+        query = select(func.count()).where(
+            redemptions.env == balance.env,
+            redemptions.member == balance.member,
+            redemptions.definition == balance.definition,
+            redemptions.flagged.is_not(None),
+            redemptions.flag_cleared_at.is_(None),
         )
         return int(self._connection.execute(query).scalar_one())
 
