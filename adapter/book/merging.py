@@ -168,7 +168,8 @@ def _hand_on(work: WorkingSet, env: int, old: int, into: int) -> None:
             work.orders.mark(order.key)
     for transaction in work.transactions.values():
         if (transaction.env, transaction.member) == (env, old):
-            transaction.chain = None if transaction.id in work.set_aside else transaction.chain or old
+            waits = transaction.state == "pending" and transaction.id in work.set_aside  # its points went over
+            transaction.chain = None if waits else transaction.chain or old
             transaction.member = into
     work.placed = [
         replace(order, member=into) if (order.env, order.member) == (env, old) else order

@@ -3,9 +3,9 @@
     python -m tests.bench.year --postgres postgresql+psycopg://…/loyalty_year
 
 Ten thousand members and a hundred thousand things that happen, of every kind, with the time moved on day by day: orders
-that are paid, shipped, refunded and cancelled later, webhooks that come twice or in the wrong order, credits, debits and
-holds of the API. In the end `audit` and `rebuild` look at each book, and the two are compared by what the shop
-calls its customers. Prints the time and the bytes of an event. Needs an empty database that nobody else uses.
+that are paid, shipped, refunded and cancelled later, webhooks that come twice or in the wrong order, credits, debits, holds,
+redemptions, gifts and merges of the API. In the end `audit` and `rebuild` look at each book, and the two are compared by
+what the shop calls its customers. Prints the time and the bytes of an event. Needs a database that may be emptied.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.progress import track
 from sqlalchemy import Engine, make_url, select, text
 
-from adapter.commands import Command, RecordEvent
+from adapter.commands import BeginRedemption, Command, MoveRedemption, RecordEvent
 from adapter.engine.audit import audit
 from adapter.engine.rebuild import rebuild
-from adapter.engine.sweep import due_balances
+from adapter.engine.sweep import due_balances, due_members
 from adapter.events import Event
 from adapter.program.model import Program
 from adapter.store import tables as t
@@ -43,6 +43,7 @@ from tests.shop import (
     configure,
     end,
     line,
+    merge,
     paid,
     placed,
     play,
@@ -50,6 +51,8 @@ from tests.shop import (
     refunded,
     shipped,
     snapshot,
+    totals,
+    transfer,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +65,28 @@ BATCH = 64
 PROGRAM = Program.model_validate(
     {
         "name": "main",
-        "earning": {"rate": "1", "hold_days": 14, "minimum": "5.00"},
-        "expiry": {"months": 3},
+        "earning": {
+            "rate": "1",
+            "hold_days": 14,
+            "minimum": "5.00",
+            "tier_multipliers": {"gold": "1.5"},
+        },
+        "expiry": {"months": 3, "end_of": "month"},
+        "bonuses": {"sign_up": 10},
+        "tier_groups": [
+            {
+                "name": "status",
+                "measure": "rolling_points",
+                "window_months": 6,
+                "downgrade": "real_time",
+                "tiers": [{"name": "basic", "threshold": "0"}, {"name": "gold", "threshold": "500"}],
+            }
+        ],
+        "redeeming": {"currency": "EUR", "return_on_refund": "proportional", "hold_minutes": 20_000},
+        "rewards": [
+            {"id": "off", "kind": "discount", "cost": 60, "value": "5.00", "currency": "EUR"},
+            {"id": "bag", "kind": "item", "cost": 90},
+        ],
     }
 )
 
@@ -120,16 +143,16 @@ class Script:
         return str(7000 + int(self._members * self._dice.random() ** 2))
 
     def _something(self, day: int) -> None:
-        if self._dice.random() < 0.85:
-            self._order(day)
-        else:
-            self._transaction(day)
+        kinds = (self._order, self._transaction, self._redemption, self._gift, self._merge)
+        (happens,) = self._dice.choices(kinds, (80, 12, 6, 1.8, 0.2))
+        happens(day)
 
-    def _order(self, day: int) -> None:
+    def _order(self, day: int, who: str | None = None, codes: tuple[str, ...] = ()) -> None:
         dice, ref = self._dice, str(self._count)
         amount = f"{dice.randrange(100, 25_000) / 100:.2f}"
         at = NOW + day * DAY
-        self._told(day, placed(ref, line(amount=amount), customer=self._customer(), at=at))
+        what = totals(line(amount=amount), version=at, codes=codes)
+        self._told(day, placed(ref, customer=who or self._customer(), at=at, what=what))
         if dice.random() < 0.06:
             self._told(day + dice.randrange(4), cancelled(ref, at=at + DAY))
             return
@@ -145,37 +168,76 @@ class Script:
         hook = webhook(self._count, (event,), NOW + day * DAY)
         self._days[day] += [hook, hook] if self._dice.random() < 0.05 else [hook]
 
+    def _asked(self, day: int, ask: Callable[[Book, Millis], Command | None]) -> None:
+        self._count += 1
+        now = NOW + day * DAY
+        self._days[day].append(lambda book: ask(book, now))
+
     def _transaction(self, day: int) -> None:
         dice, number, who = self._dice, 1_000_000 + self._count, self._customer()
         kind = dice.choice(("credit", "debit", "debit"))
         complete, amount = dice.random() < 0.5, dice.randrange(1, 120)
         deadline = None if dice.random() < 0.5 else NOW + (day + 3) * DAY
-        at = NOW + day * DAY
 
-        def begins(book: Book) -> Command | None:
+        def begins(book: Book, now: Millis) -> Command | None:
             if who not in book.members:
                 return None
-            told: dict[str, Any] = {
-                "complete": complete,
-                "deadline": deadline,
-                "occurred_at": at,
-                "received_at": at,
-            }
-            return begin(book.members[who], number, kind, amount, **told)
+            told: dict[str, Any] = {"complete": complete, "deadline": deadline}
+            return begin(book.members[who], number, kind, amount, occurred_at=now, received_at=now, **told)
 
-        def ends(state: str, now: Millis) -> Ask:
-            def ask(book: Book) -> Command | None:
-                return end(book.members[who], number, state, received_at=now) if who in book.members else None
+        def ends(book: Book, now: Millis) -> Command | None:
+            return end(book.members[who], number, state, received_at=now) if who in book.members else None
 
-            return ask
-
-        self._count += 1
-        self._days[day].append(begins)
+        self._asked(day, begins)
+        state = dice.choice(("completed", "completed", "cancelled"))
         if not complete and dice.random() < 0.7:
-            self._count += 1
-            later = day + 1 + dice.randrange(6)
-            state = dice.choice(("completed", "completed", "cancelled"))
-            self._days[later].append(ends(state, NOW + later * DAY))
+            self._asked(day + 1 + dice.randrange(6), ends)
+
+    def _redemption(self, day: int) -> None:
+        """Redeem a reward; a discount is then used by an order, released, or left until its time is over."""
+        dice, number, who = self._dice, 2_000_000 + self._count, self._customer()
+        reward, code = dice.choice(("off", "off", "bag")), f"YEAR{self._count}"
+        state = "fulfilled" if reward == "bag" else dice.choice(("released", "reversed"))
+
+        def redeems(book: Book, now: Millis) -> Command | None:
+            if who not in book.members:
+                return None
+            told: dict[str, Any] = {"member": book.members[who], "definition": 1, "received_at": now}
+            return BeginRedemption(env=1, id=number, code=code, reward=reward, **told)
+
+        def moves(book: Book, now: Millis) -> Command | None:
+            if who not in book.members:
+                return None
+            told: dict[str, Any] = {"member": book.members[who], "definition": 1, "received_at": now}
+            return MoveRedemption(env=1, redemption=number, state=state, **told)
+
+        self._asked(day, redeems)
+        fate = dice.random()
+        if reward == "off" and fate < 0.6:
+            self._order(day + 1, who, codes=(code,))
+        elif fate < 0.9:
+            self._asked(day + 1 + dice.randrange(5), moves)
+
+    def _gift(self, day: int) -> None:
+        number, amount = 3_000_000 + 2 * self._count, self._dice.randrange(1, 60)
+        one, other = self._customer(), self._customer()
+
+        def gives(book: Book, now: Millis) -> Command | None:
+            if one not in book.members or other not in book.members:
+                return None
+            return transfer(number, book.members[one], book.members[other], amount, received_at=now)
+
+        self._asked(day, gives)
+
+    def _merge(self, day: int) -> None:
+        one, other = self._customer(), self._customer()
+
+        def merges(book: Book, now: Millis) -> Command | None:
+            if one not in book.members or other not in book.members:
+                return None
+            return msgspec.structs.replace(merge(book.members[one], book.members[other]), received_at=now)
+
+        self._asked(day, merges)
 
 
 def live(book: Book, script: Script, *, quiet: bool = True) -> int:
@@ -187,8 +249,9 @@ def live(book: Book, script: Script, *, quiet: bool = True) -> int:
         known = [command for command in commands if command is not None]
         play(book.engine, known, now=now, sizes=[BATCH])
         done += len(known)
-        while due := due_balances(book.engine, now, BATCH):
-            play(book.engine, list(due), now=now, sizes=[BATCH])
+        for due in (due_balances, due_members):
+            while late := due(book.engine, now, BATCH):
+                play(book.engine, list[Command](late), now=now, sizes=[BATCH])
     return done
 
 

@@ -9,7 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, func, select
 
-from adapter.commands import Advise, BeginRedemption, Command, Elapse, MoveRedemption, Review
+from adapter.commands import (
+    Advise,
+    BeginRedemption,
+    Command,
+    Elapse,
+    MoveRedemption,
+    PlaceOrder,
+    Review,
+)
 from adapter.engine.audit import audit
 from adapter.engine.rebuild import rebuild
 from adapter.program.model import Program
@@ -240,6 +248,28 @@ def test_redemptions_go_on_with_the_other_and_give_back_to_their_lots(
         assert lots(database, bea) == [(None, 0, 50, 0, at) for at in ends]
     assert amounts(database, ada) == ZERO
     assert play(database, [redeemed(ada, 10, "applied")])[0].error == "member_merged"
+    sound(database)
+
+
+def test_what_happened_in_the_batch_of_the_merge_goes_over_too(database: Engine) -> None:
+    """A hold that was begun and used, and a balance order that was placed, a moment before."""
+    ada, bea = two(database, REDEEMING)
+    done(database, begin(ada, 1, CREDIT, 100, complete=True))
+    order = PlaceOrder(
+        env=1,
+        id=20,
+        transaction=21,
+        member=ada,
+        definition=1,
+        amount=5,
+        source="user",
+        due_at=NOW,
+        received_at=NOW,
+    )
+    batch = [redeem(ada, 10, 60), redeemed(ada, 10, "applied"), order, merge(ada, bea)]
+    assert [one.error for one in play(database, batch, sizes=[9])] == [None] * 4
+    done(database, redeemed(bea, 10, "reversed", force=True), end(bea, 21, "completed"))
+    assert amounts(database, bea) == (0, 105, 0, 0)
     sound(database)
 
 
