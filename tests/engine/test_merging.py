@@ -266,7 +266,7 @@ def test_what_happened_in_the_batch_of_the_merge_goes_over_too(database: Engine)
         due_at=NOW,
         received_at=NOW,
     )
-    batch = [redeem(ada, 10, 60), redeemed(ada, 10, "applied"), order, merge(ada, bea)]
+    batch: list[Command] = [redeem(ada, 10, 60), redeemed(ada, 10, "applied"), order, merge(ada, bea)]
     assert [one.error for one in play(database, batch, sizes=[9])] == [None] * 4
     done(database, redeemed(bea, 10, "reversed", force=True), end(bea, 21, "completed"))
     assert amounts(database, bea) == (0, 105, 0, 0)
