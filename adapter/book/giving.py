@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from adapter.book.advising import advice_of
+from adapter.book.bounding import bounds_of, fitting
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.lots import land, take, turn_of
 from adapter.book.posting import finish
@@ -49,6 +50,11 @@ def transfer_points(work: WorkingSet, command: TransferPoints, event: int) -> Ou
         raise NeedsLots(given.balance.key)
     taken = work.change((env, receiver, command.definition), cause)
     let_time_pass(work, taken)
+    unfit = _unfit(work, command, given, taken)
+    if unfit is not None:
+        _close(work, given, None)
+        _close(work, taken, None)
+        return unfit
     debit, credit = (
         _transaction(command, event, work.now, "debit"),
         _transaction(command, event, work.now, "credit"),
@@ -68,6 +74,16 @@ def _blocked(work: WorkingSet, env: int, giver: int) -> Outcome | None:
         return None
     why = "A fraud advice is outstanding for this member: nothing can be given away until it is cleared."
     return Outcome(error=Bar.BLOCKED, reason=why)
+
+
+def _unfit(work: WorkingSet, command: TransferPoints, given: Change, taken: Change) -> Outcome | None:
+    """Return why the bounds of one of the two balances do not let the whole amount over."""
+    bounds = replace(bounds_of(work, command.env, command.definition), partial=False)
+    for change, kind in ((given, "debit"), (taken, "credit")):
+        found = fitting(bounds, change.balance, kind, command.amount)
+        if isinstance(found, Outcome):
+            return found
+    return None
 
 
 def _lots_to(

@@ -42,8 +42,8 @@ Definitions = dict[int, "Definition"]
 def export(place: Place, form: str) -> None:
     """Write the active members with their usable points to standard output, a row for each lot.
 
-    `members import` reads it again: members keep their ids and lots their ends, and each lot is credited once. A lot that
-    ends after the year 9998, or never, says `never`. What is pending, under a hold or owed is not in it, nor is a second
+    `members import` reads it again: members keep their ids and lots their ends, and each lot is credited once. A lot
+    that never ends says `never`. What is pending, under a hold or owed is not in it, nor is a second
     shop id of a member; both are counted on standard error.
     """
     from adapter.store.configuration import load_catalog

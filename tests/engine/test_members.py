@@ -281,8 +281,37 @@ def test_a_transfer_that_cannot_be_moves_nothing(database: Engine) -> None:
         assert outcome.error == error
     (outcome,) = play(database, [transfer(50, ada, bea, 31)])
     assert outcome.figures is not None
-    assert (outcome.figures["requested"], outcome.figures["available"], outcome.figures["reserved"]) == (31, 30, 20)
+    assert (outcome.figures["requested"], outcome.figures["available"], outcome.figures["reserved"]) == (
+        31,
+        30,
+        20,
+    )
     assert (amounts(database, ada), amounts(database, bea)) == ((0, 30, 20, 0), (0, 0, 0, 0))
+    sound(database)
+
+
+BOUNDED = Program.model_validate({
+    **MAIN.model_dump(),
+    "balance_definitions": [{"name": "points", "min_amount": 10, "max_amount": 60, "overtaking": "partial"}],
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("theirs", "amount", "error"),
+    # of 50 points 10 have to stay; nobody may have more than 60, and a gift is whole or none
+    [(0, 40, None), (0, 41, "below_min_balance"), (30, 30, None), (30, 31, "over_max_balance")],
+)
+def test_a_gift_keeps_both_balances_within_their_bounds(
+    database: Engine, theirs: int, amount: int, error: str | None
+) -> None:
+    ada, bea = two(database, BOUNDED)
+    done(database, begin(ada, 1, CREDIT, 50, complete=True))
+    if theirs:
+        done(database, begin(bea, 2, CREDIT, theirs, complete=True))
+    (outcome,) = play(database, [transfer(50, ada, bea, amount)])
+    assert outcome.error == error
+    moved = 0 if error else amount
+    assert (amounts(database, ada)[1], amounts(database, bea)[1]) == (50 - moved, theirs + moved)
     sound(database)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,9 +20,11 @@ from adapter.commands import (
     Review,
 )
 from adapter.engine.audit import audit
+from adapter.engine.door import Door
 from adapter.engine.rebuild import rebuild
 from adapter.program.model import Program
 from adapter.store import tables as t
+from adapter.store.database import open_database
 from tests.engine.test_convergence import fresh
 from tests.engine.test_histories import proven, read, sweep
 from tests.engine.test_transactions import CREDIT, DEBIT, MAIN, amounts
@@ -353,6 +356,49 @@ def test_an_advice_to_block_is_not_shaken_off(
     (outcome,) = play(sqlite_database, [transfer(50, bea, 5, 10)])
     assert outcome.error == ("redemption_blocked" if left == "BLOCK" else None)
     sound(sqlite_database)
+
+
+def test_vouchers_go_over_and_those_of_one_occasion_do_not_collide(database: Engine) -> None:
+    ada, bea = two(database)
+    fields = {"env": 1, "program": "main", "state": "active", "value": 500, "currency": "EUR", "decided": 0,
+              "attributed_at": NOW, "updated_at": NOW}  # fmt: skip
+    rows = [
+        (1, ada, "TWIN-A", "birthday", "2026"), (2, bea, "TWIN-B", "birthday", "2026"),
+        (3, ada, "OWN-A", "birthday", "2025"), (4, ada, "HAND-A", None, None),
+    ]  # fmt: skip
+    with database.begin() as connection:
+        for number, member, code, rule, occasion in rows:
+            one = {"id": number, "member": member, "code": code, "rule": rule, "occasion": occasion}
+            connection.execute(t.vouchers.insert().values(fields | one))
+    done(database, merge(ada, bea))
+    v = t.vouchers.c
+    with database.connect() as connection:
+        found = connection.execute(select(v.member, v.code, v.rule, v.occasion, v.state).order_by(v.id))
+        assert [tuple(row) for row in found] == [
+            (bea, "TWIN-A", None, None, "active"), (bea, "TWIN-B", "birthday", "2026", "active"),
+            (bea, "OWN-A", "birthday", "2025", "active"), (bea, "HAND-A", None, None, "active"),
+        ]  # fmt: skip
+    assert audit(database) == []
+
+
+def test_merged_while_both_are_written_to_by_two_doors(database: Engine, database_url: str) -> None:
+    """Orders, credits and a merge at once, through two doors: nothing is lost, and late ones reach the survivor."""
+    ada, bea = two(database)
+    done(database, begin(ada, 1, CREDIT, 50, complete=True), begin(bea, 2, CREDIT, 50, complete=True))
+    other = open_database(database_url)
+    bought = [recorded(placed(f"{n}", line(amount="10.00"), version=NOW), shipped(f"{n}")) for n in range(30)]
+    asked = [begin(member, n, CREDIT, 1, complete=True) for n, member in enumerate([ada, bea] * 15, 100)]
+    commands: list[Command] = [*bought[:15], *asked[:15], merge(ada, bea), *bought[15:], *asked[15:]]
+    with ExitStack() as stack:
+        doors = [stack.enter_context(Door(engine, lambda: NOW)) for engine in (database, other)]
+        futures = [doors[number % 2].offer(command) for number, command in enumerate(commands)]
+        outcomes = [future.result(60) for future in futures]
+    other.dispose()
+    refused = [one for one in outcomes if one.error is not None]
+    assert {one.error for one in refused} <= {"member_merged"}
+    assert amounts(database, ada) == ZERO
+    assert amounts(database, bea) == (0, 100 + 300 + 30 - len(refused), 0, 0)
+    sound(database)
 
 
 TIERED = Program.model_validate({
