@@ -75,6 +75,7 @@ def _credit(work: WorkingSet, key: tuple[int, int, str], amount: int, cause: Cau
     whole = amount * 10**definition.decimals
     whose = (env, member, definition.id)
     change = work.change(whose, cause)
+    change.due_at = cause.occurred_at  # a birthday counts from its own day, whenever the sweep came by
     transaction = Transaction(
         env,
         work.new_id(),
