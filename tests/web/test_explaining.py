@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from adapter.engine.sweep import due_balances
 from adapter.program.model import Program
 from adapter.program.reasons import SENTENCES, Reason
 from adapter.store import tables as t
@@ -184,6 +185,19 @@ def test_points_that_were_used_are_accounted_for(web: Web) -> None:
     (order,) = web.get("/v1/members/shop:7000/explain")["orders"]
     assert "40 points are reserved by a hold." in order["sentences"]
     assert "49 points of it were used: spent, or taken for a clawback or a debt." in order["sentences"]
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_points_that_end_by_inactivity_say_so(web: Web, swept: bool) -> None:
+    told = told_of(web, program(expiry={"inactive_days": 10, "months": 12}), placed(), shipped())
+    assert told["sentences"][-1] == "89 points are available; they expire on 2026-11-28 11:06 UTC."
+    assert told["lot"]["expires_at"] == "2026-11-28T11:06:40.000Z"
+    web.now += 10 * DAY
+    if swept:
+        web.play(*due_balances(web.engine, web.now, 9))
+    (told,) = web.get("/v1/members/shop:7000/explain")["orders"]
+    assert told["sentences"][-1] == "89 points expired because the member had done nothing for so long."
+    assert (told["lot"]["available"], told["lot"]["expired"]) == (0, 89)
 
 
 def test_the_balance_is_told_and_adds_up(web: Web) -> None:
