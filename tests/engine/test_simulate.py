@@ -88,6 +88,14 @@ def test_totals_rules_and_members_before_and_after(database: Engine) -> None:
     assert members(found) == {("shop:7000",): (1, 75, 200), ("shop:7001",): (1, 0, 0)}
 
 
+def test_a_draft_is_tried_as_it_would_be_published(database: Engine) -> None:
+    live_through(database)
+    draft = simulate(database, Change(1, program(BASE, COFFEE, state="draft")), read)
+    assert (draft.after.award, draft.after.retained) == (280, 200)
+    ended = simulate(database, Change(1, program(BASE, COFFEE, state="ended")), read)
+    assert (ended.after.award, ended.after.reasons["program_ended"]) == (0, 2)
+
+
 def members(found: Simulation) -> dict[tuple[str, ...], tuple[int, int, int]]:
     return {one.names: (one.orders, one.before, one.after) for one in found.holders.values()}
 
