@@ -121,9 +121,10 @@ def test_sources_that_are_gone_are_told(sqlite_database: Engine, sqlite_shell: S
 
 
 def test_the_example_can_be_simulated(sqlite_database: Engine, sqlite_shell: Shell) -> None:
+    """One order earns its 90 as before, and 50 for being the member's first."""
     take_in(sqlite_database)
     told = sqlite_shell.json("simulate", str(ROOT / "config" / "rules.toml"))
-    assert told["awarded"] == {"before": 90, "after": 90, "difference": 0}
+    assert told["awarded"] == {"before": 90, "after": 140, "difference": 50}
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_every_permutation_of_an_orders_life_keeps_one_standing() -> None:
 
 # --- sign-up and birthdays --------------------------------------------------------------------------------------------
 
-BONUSES = {"bonuses": {"sign_up": 20, "birthday": 30}, "expiry": {"months": 12}}
+BONUSES: dict[str, Any] = {"bonuses": {"sign_up": 20, "birthday": 30}, "expiry": {"months": 12}}
 
 
 def transactions(engine: Engine) -> list[tuple[str | None, int, str, str]]:
