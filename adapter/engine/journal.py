@@ -13,7 +13,15 @@ import msgspec
 from sqlalchemy import text
 
 from adapter.book.working import StoredEvent
-from adapter.commands import ApiCommand, EnrolMember, EventState, Outcome, RecordEvent, UpdateMember
+from adapter.commands import (
+    ApiCommand,
+    BeginRedemption,
+    EnrolMember,
+    EventState,
+    Outcome,
+    RecordEvent,
+    UpdateMember,
+)
 from adapter.engine.carrying import WAYS
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
@@ -75,7 +83,7 @@ def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
         ("env", "member"),
         theirs,
         columns=("env", "id", "body"),
-        where="t.topic IN ('member.created', 'member.updated') AND t.source = '@api'",
+        where="t.topic IN ('member.created', 'member.updated', 'redemption.fulfillment_pending') AND t.source = '@api'",
     )
     bare = [
         {"env": row.env, "id": row.id, "body": _encoder.encode(_nameless(_decoder.decode(row.body)))}
@@ -86,9 +94,11 @@ def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
 
 
 def _nameless(command: ApiCommand) -> ApiCommand:
-    """Return a command that enrols or changes somebody, without who it is."""
+    """Return a command that enrols or changes somebody, or sends them something, without who it is."""
     if isinstance(command, EnrolMember):
         return msgspec.structs.replace(command, email=None, name=None, birthday=None, metadata={})
+    if isinstance(command, BeginRedemption):
+        return msgspec.structs.replace(command, shipping=None)
     if isinstance(command, UpdateMember):
         return UpdateMember(
             env=command.env, received_at=command.received_at, id=command.id, member=command.member

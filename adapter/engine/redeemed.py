@@ -30,6 +30,8 @@ def find_linked(
 ) -> None:
     """Note which redemptions the orders of a batch use, where a program lets points be spent at all."""
     redeeming = _redeeming(work)
+    if not redeeming:
+        return
     links = {link for link in _links(work, events) if link[0] in redeeming}
     found = linked(connection, links) if links else {}
     touched.redemptions.update(found)

@@ -49,6 +49,7 @@ def write(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
         _write_messages(connection, work)
     if work.forgotten:
         scrub(connection, work.forgotten)
+        _forget_addresses(connection, work)
 
 
 Computed = dict[str, Callable[[Any], Any]]
@@ -137,6 +138,13 @@ def _forget(connection: Connection, work: WorkingSet) -> None:
     if gone:
         connection.execute(text("DELETE FROM people WHERE env = :env AND member = :member"), gone)
         connection.execute(text("DELETE FROM identities WHERE env = :env AND member = :member"), gone)
+
+
+def _forget_addresses(connection: Connection, work: WorkingSet) -> None:
+    """Erase where what somebody redeemed was sent, after all else of the batch was written."""
+    gone = [{"env": env, "member": member} for env, member in sorted(work.forgotten)]
+    statement = "UPDATE redemptions SET shipping = NULL WHERE env = :env AND member = :member AND shipping IS NOT NULL"
+    connection.execute(text(statement), gone)
 
 
 EVENT_COLUMNS = (

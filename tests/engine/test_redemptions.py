@@ -15,6 +15,7 @@ from adapter.engine.audit import audit
 from adapter.engine.door import Door
 from adapter.engine.rebuild import rebuild
 from adapter.engine.sweep import due_balances
+from adapter.events import EventType
 from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.database import open_database
@@ -428,6 +429,25 @@ def test_a_moment_before_its_deadline_it_can_be_applied(database: Engine) -> Non
     (outcome,) = play(database, [move(member, "applied")], now=NOW + HOUR - 1)
     assert outcome.error is None
     assert amounts(database, member) == (0, 500, 0, 0)
+    sound(database)
+
+
+# --- people ------------------------------------------------------------------------------------------------------------
+
+
+def test_who_is_forgotten_leaves_no_address_behind(database: Engine) -> None:
+    member = rich(database)
+    shipping = {"name": "Jo Secret", "city": "Oslo"}
+    play(database, [redeem(member, reward="tote", shipping=shipping), redeem(member, 51)])
+    play(database, [recorded(customer("7000", type=EventType.CUSTOMER_REDACTED))])
+    assert kept(database).shipping is None
+    with database.connect() as connection:
+        stored = (
+            connection.execute(select(t.events.c.body).where(t.events.c.source == "@api")).scalars().all()
+        )
+    assert all(b"Secret" not in bytes(body) for body in stored)
+    assert len(stored) == 3
+    assert (state_of(database), state_of(database, 51)) == ("fulfillment_pending", "pending")
     sound(database)
 
 
