@@ -45,6 +45,7 @@ _WANTED = {
 TAKEN_AGAIN = "its points had gone back before its order was paid, and were taken once more"
 OWED = "its points were taken once more, and what was not there of them is owed"
 NOT_HELD_AGAIN = "its order is on again, and its points are not there to be held once more"
+USED_ANYWAY = "an order that was paid uses it, although it was released by hand"
 SEVERAL_ORDERS = "several orders that were paid use it"
 
 
@@ -198,6 +199,8 @@ def _settle(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
     _bring(work, change, redemption, wanted)
     if redemption.state == RedemptionState.APPLIED and redemption.returned != returned:
         _return(work, change, redemption, returned)
+    if redemption.decided and redemption.state == RedemptionState.RELEASED and says == "paid":
+        _flag(work, redemption, USED_ANYWAY)
     if sum(one.says == "paid" for one in entries) > 1:
         _flag(work, redemption, redemption.flagged or SEVERAL_ORDERS)
     finish(work, change)

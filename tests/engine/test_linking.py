@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,11 @@ from sqlalchemy import Engine, event, select
 from adapter import ids
 from adapter.commands import Elapse
 from adapter.engine.audit import audit
+from adapter.engine.door import Door
 from adapter.events import Event, PaymentState, RefundState
 from adapter.program.model import Program
 from adapter.store import tables as t
+from adapter.store.database import open_database
 from tests.engine.test_convergence import fresh
 from tests.engine.test_redemptions import (
     FIRST,
@@ -148,6 +151,41 @@ def test_a_payment_provider_names_the_redemption(database: Engine) -> None:
     sound(database)
 
 
+def test_a_code_that_somebody_else_uses_is_still_its_members(database: Engine) -> None:
+    member = rich(database)
+    other = placed("1", what=totals(line(1, "24.99"), codes=(CODE,)), customer="7001")
+    play(database, [redeem(member), recorded(other), recorded(paid("1"))], sizes=[1, 2])
+    assert states(database, member) == ("applied", 500, 0)
+    assert amounts(database, member_of(database, "7001")) == (24, 0, 0, 0)
+    sound(database)
+
+
+def test_facts_and_the_api_at_once_leave_a_sound_book(database: Engine, database_url: str) -> None:
+    """Two doors: one hears that the orders were paid while the other is asked to release what they use."""
+    member = rich(database, 1000)
+    numbers = range(50, 58)
+    play(database, [redeem(member, number, reward="one") for number in numbers], sizes=[8])
+    play(database, [recorded(bought(str(number), f"CODE-{number}")) for number in numbers], sizes=[8])
+    other = open_database(database_url)
+    with Door(database, lambda: NOW) as one, Door(other, lambda: NOW) as two:
+        futures = [
+            future
+            for number in numbers
+            for future in (
+                one.offer(recorded(paid(str(number)))),
+                two.offer(move(member, "released", number)),
+            )
+        ]
+        wait(futures, 60)
+        released = [future.result(0).error for future in futures[1::2]]
+    other.dispose()
+    assert {*released} <= {None, "redemption_applied"}
+    ends = [state_of(database, number) for number in numbers]
+    assert ends == ["released" if error is None else "applied" for error in released]
+    assert amounts(database, member)[1:] == (1000 - 100 * ends.count("applied"), 0, 0)
+    assert audit(database) == []
+
+
 @pytest.mark.parametrize(
     ("known", "state"),
     [([paid("1")], "applied"), ([cancelled("1")], "released"), ([], "pending")],
@@ -248,6 +286,7 @@ def test_what_the_api_moved_no_facts_move_any_more(
     was = amounts(database, member)[1:]
     play(database, [recorded(one) for one in events])
     assert (state_of(database), amounts(database, member)[1:]) == (stays, was)
+    assert ("by hand" in (kept(database).flagged or "")) == (to == "released")
     sound(database)
 
 
