@@ -33,6 +33,13 @@ def let_idle_end(change: Change, lots: Iterable[Lot], coming: Iterable[Coming]) 
             expire(change, lot)
 
 
+def outlast(change: Change, idle_at: Millis | None, remind_at: Millis | None) -> None:
+    """Let the later of two members' ends count where one goes on with the other's points; these are the other's."""
+    balance = change.balance
+    if balance.idle_at is not None and idle_at is not None and idle_at > balance.idle_at:
+        balance.idle_at, balance.remind_at = idle_at, remind_at
+
+
 def coming_of(lots: Iterable[Lot], due: Iterable[Transaction], now: Millis) -> list[Coming]:
     """Return what time alone has caused by now and nobody has done yet."""
     posts = [

@@ -14,6 +14,7 @@ import orjson
 
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.enrolling import member_told
+from adapter.book.idling import outlast
 from adapter.book.inheriting import inherit_standing
 from adapter.book.lots import order_of, take
 from adapter.book.news import tell_member
@@ -76,12 +77,14 @@ def _merge_balance(work: WorkingSet, old: BalanceKey, into: BalanceKey, cause: C
     given, taken = work.change(old, cause), work.change(into, cause)
     let_time_pass(work, given)
     let_time_pass(work, taken)
+    theirs = (given.balance.idle_at, given.balance.remind_at)
     pending = _pending_of(work, old)
     lots = list(work.lots_of.get(old, {}).values())
     twins = {lot.id: lot.of(into[1]) for lot in lots}
     for held in _held(work, pending, lots):
         _move_over(given, taken, held, twins)
     _settle_debt(work, given, taken, twins)
+    outlast(taken, *theirs)
     for lot in lots:
         lot.due_amount, lot.available_at = 0, None
     for transaction in pending:
@@ -168,7 +171,9 @@ def _hand_on(work: WorkingSet, env: int, old: int, into: int) -> None:
             work.orders.mark(order.key)
     for transaction in work.transactions.values():
         if (transaction.env, transaction.member) == (env, old):
-            waits = transaction.state == "pending" and transaction.id in work.set_aside  # its points went over
+            waits = (
+                transaction.state == "pending" and transaction.id in work.set_aside
+            )  # its points went over
             transaction.chain = None if waits else transaction.chain or old
             transaction.member = into
     work.placed = [

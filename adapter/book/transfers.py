@@ -157,13 +157,13 @@ def _move_balance(balance: Balance, account: Account, amount: int) -> None:
 def be_active(change: Change, kind: str, at: Millis) -> None:
     """Put off the end that inactivity brings, if this kind of activity (`earn` or `spend`) does.
 
-    Where all points are over, or there were none, those that are earned begin it anew.
+    Where all points are over, or there were none, those that are earned or received begin it anew.
     """
     program, balance = change.program_at(at), change.balance
     if not program.expiry.by_inactivity:
         balance.idle_at = balance.remind_at = None
     elif kind in program.expiry.activity or (
-        kind == "earn" and (balance.idle_at is None or change.idle_by(at))
+        kind != "spend" and (balance.idle_at is None or change.idle_by(at))
     ):
         ends = idle_at(at, program.expiry, program.timezone) or at
         balance.idle_at = max(ends, balance.idle_at or ends)
@@ -175,9 +175,11 @@ _NOT_YET = {Account.ISSUED, Account.PENDING}
 _WAS_POSTED = {*_POSTED, Account.EXPIRED}
 
 
-_ACTIVITIES = {(source, target): "earn" for source in _NOT_YET for target in _POSTED} | {
-    (source, Account.REDEEMED): "spend" for source in (Account.AVAILABLE, Account.RESERVED)
-}
+_ACTIVITIES = (
+    {(source, target): "earn" for source in _NOT_YET for target in _POSTED}
+    | {(source, Account.REDEEMED): "spend" for source in (Account.AVAILABLE, Account.RESERVED)}
+    | {(Account.AVAILABLE, Account.MOVED): "spend", (Account.MOVED, Account.AVAILABLE): "receive"}
+)
 """Which routes are something that a member did."""
 
 

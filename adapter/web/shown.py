@@ -69,8 +69,6 @@ class MemberShown(Shown):
     balances: list[NativeBalance] | None = None
 
 
-
-
 class StatementLine(Shown):
     """One transfer, with the balances after it. Transfers of one change share its `sequence`."""
 

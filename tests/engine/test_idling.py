@@ -33,12 +33,14 @@ from tests.shop import (
     end,
     line,
     member_of,
+    merge,
     placed,
     play,
     publish,
     recorded,
     refunded,
     shipped,
+    transfer,
 )
 
 if TYPE_CHECKING:
@@ -195,6 +197,44 @@ def test_a_batch_that_posts_late_counts_from_its_boundary(database: Engine) -> N
         sweep(database, OVER + 2 * DAY + day)
         assert amounts(database, member)[:2] == (0, left)
         sweep(database, OVER + 50 * DAY + day)
+    sound(database)
+
+
+MERGED = [
+    # days of the last activity of who goes and who goes on, merged on day 15 → what is left, the day it all ends
+    (6, 12, 100, 22),
+    (12, 6, 100, 22),
+    (12, 0, 50, 25),  # all of theirs was over: what is received begins anew
+    (12, None, 50, 25),
+]
+
+
+@pytest.mark.parametrize(("goes", "goes_on", "left", "ends"), MERGED, ids=str)
+def test_of_two_members_who_become_one_the_later_end_counts(
+    database: Engine, goes: int, goes_on: int | None, left: int, ends: int
+) -> None:
+    one = member_in(database)
+    play(database, [recorded(customer("7001"))])
+    other = member_of(database, "7001")
+    days = {one: goes} if goes_on is None else {one: goes, other: goes_on}
+    for member, day in sorted(days.items(), key=lambda entry: entry[1]):
+        play(database, [begin(member, 100 + day, CREDIT, 50, complete=True)], now=NOW + day * DAY)
+    play(database, [merge(one, other)], now=NOW + 15 * DAY)
+    assert amounts(database, other)[1] == left
+    assert [seen(database, other, NOW + ends * DAY + late) for late in (-1, 0)] == [left, 0]
+    sound(database)
+
+
+def test_a_gift_is_an_activity_of_the_giver_and_not_of_the_receiver(database: Engine) -> None:
+    giver = member_in(database)
+    play(database, [recorded(customer("7001"))])
+    receiver = member_of(database, "7001")
+    play(database, [begin(one, one % 1000, CREDIT, 50, complete=True) for one in (giver, receiver)])
+    play(database, [transfer(5000, giver, receiver, 20)], now=NOW + 5 * DAY)
+    assert [seen(database, one, OVER - 1) for one in (giver, receiver)] == [30, 70]
+    assert [seen(database, one, OVER) for one in (giver, receiver)] == [30, 0]
+    play(database, [transfer(6000, giver, receiver, 10)], now=OVER)
+    assert seen(database, receiver, OVER + 10 * DAY - 1) == 10, "where all was over it begins anew"
     sound(database)
 
 
