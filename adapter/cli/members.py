@@ -123,6 +123,8 @@ def _view(row: MemberRow) -> dict[str, Any]:
         "state": row.state,
         "email": row.email,
         "name": row.name,
+        "birthday": row.birthday,
+        "merged_into": None if row.merged_into is None else ids.show("mem", row.merged_into),
         "source_ids": list(row.source_ids),
         "created_at": clock.iso(row.created_at),
         "updated_at": clock.iso(row.updated_at),

@@ -49,7 +49,7 @@ def entry_of(command: ApiCommand, outcome: Outcome, number: int) -> tuple[Record
     record = RecordEvent(
         env=command.env,
         source=API,
-        key=sha256(way.entry(command).encode()).digest(),
+        key=_key(way.entry(command)),
         topic=topic,
         headers={},
         body=_encoder.encode(bare),
@@ -57,6 +57,10 @@ def entry_of(command: ApiCommand, outcome: Outcome, number: int) -> tuple[Record
     )
     at = way.occurred_at(command)
     return record, StoredEvent(number, EventState.APPLIED, None, topic, None, way.member(command), at)
+
+
+def _key(entry: str) -> bytes:
+    return sha256(entry.encode()).digest()
 
 
 def command_of(body: bytes, env: int, members: Counterparts) -> ApiCommand:
@@ -77,14 +81,19 @@ def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
     """
     before = select_by_keys(connection, t.members, ("env", "merged_into"), members, columns=("env", "id"))
     theirs = {*members, *((row.env, row.id) for row in before)}
-    rows = select_by_keys(
+    columns = ("env", "id", "body")
+    personal = "t.topic IN ('member.created', 'member.updated') AND t.source = '@api'"
+    rows = select_by_keys(connection, t.events, ("env", "member"), theirs, columns=columns, where=personal)
+    sent = select_by_keys(
         connection,
-        t.events,
+        t.redemptions,
         ("env", "member"),
         theirs,
-        columns=("env", "id", "body"),
-        where="t.topic IN ('member.created', 'member.updated', 'redemption.fulfillment_pending') AND t.source = '@api'",
+        columns=("env", "id"),
+        where="t.shipping IS NOT NULL",
     )
+    keys = [(row.env, API, _key(WAYS[BeginRedemption].entry(row))) for row in sent]
+    rows += select_by_keys(connection, t.events, ("env", "source", "key"), keys, columns=columns)
     bare = [
         {"env": row.env, "id": row.id, "body": _encoder.encode(_nameless(_decoder.decode(row.body)))}
         for row in rows
@@ -94,7 +103,7 @@ def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
 
 
 def _nameless(command: ApiCommand) -> ApiCommand:
-    """Return a command that enrols or changes somebody, or sends them something, without who it is."""
+    """Return a command without who it is about: their name, and where something was sent to."""
     if isinstance(command, EnrolMember):
         return msgspec.structs.replace(command, email=None, name=None, birthday=None, metadata={})
     if isinstance(command, BeginRedemption):

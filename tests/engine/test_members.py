@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -17,7 +18,7 @@ from adapter.store import tables as t
 from tests.engine.test_audit import corrupt
 from tests.engine.test_convergence import fresh
 from tests.engine.test_histories import proven, read
-from tests.engine.test_merging import done, earned, lots, sound, two
+from tests.engine.test_merging import REDEEMING, done, earned, lots, redeem, sound, two
 from tests.engine.test_transactions import CREDIT, DEBIT, MAIN, amounts
 from tests.shop import (
     DAY,
@@ -218,6 +219,18 @@ def test_an_erased_member_is_named_by_no_row_and_no_stored_command(database: Eng
         assert connection.execute(select(t.people.c.name)).scalars().all() == ["Somebody Else"]
         assert connection.execute(select(t.identities)).all() == []
     assert amounts(database, 5) == (0, 94, 0, 0)
+    sound(database)
+
+
+def test_where_something_was_sent_to_is_erased_too(database: Engine) -> None:
+    ada, bea = two(database, REDEEMING)
+    sent = msgspec.structs.replace(redeem(ada, 10, 60), shipping={"street": "Secret Lane 7"})
+    done(database, begin(ada, 1, CREDIT, 100, complete=True), sent, merge(ada, bea))
+    assert b"Secret Lane" in said(database)
+    done(database, turn(2, bea, "erased"))
+    assert b"Secret Lane" not in said(database)
+    with database.connect() as connection:
+        assert connection.execute(select(t.redemptions.c.shipping)).scalar_one() is None
     sound(database)
 
 
