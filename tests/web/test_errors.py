@@ -42,7 +42,7 @@ def test_an_unknown_address_is_a_json_404(sqlite_web: Web, path: str) -> None:
 def test_a_wrong_method_says_which_are_right(sqlite_web: Web) -> None:
     answer = sqlite_web.client.put("/v1/members")
     assert (answer.status_code, answer.get_json()["code"]) == (405, "method_not_allowed")
-    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
 JSON = "application/json"
