@@ -121,7 +121,7 @@ class _Decided:
     def _carry_out(self, command: ApiCommand) -> Outcome:
         number = self.work.new_id()
         outcome = carry_out(self.work, command, number)
-        stand(self.work, number)
+        stand(self.work, None if outcome.error else number)
         if outcome.error is None:
             self.recorded.append(entry_of(command, outcome, number))
             self.answers.keep(command, outcome)

@@ -363,4 +363,7 @@ class Program(Part):
         strange = sorted(self.earning.tiers_named - known) if self.tier_groups else []
         if strange:
             raise ValueError(f"tier_multipliers: {strange[0]!r} is no tier of the first tier group")
+        bounded = sorted(self.redeeming.tiers.keys() - known) if self.tier_groups else []
+        if bounded:
+            raise ValueError(f"redeeming.tiers: {bounded[0]!r} is no tier of the first tier group")
         return self

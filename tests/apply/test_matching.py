@@ -152,6 +152,22 @@ def test_changed_program_is_a_new_version_from_now_on(database: Engine) -> None:
     assert kept.version_at(1, "main", NOW + 5).program.earning.rate == 2
 
 
+def test_a_changed_program_has_the_sweep_look_at_its_members_and_no_others(database: Engine) -> None:
+    programs = [{"name": "main", "earning": {"rate": "1"}}, {"name": "side", "earning": {"rate": "1"}}]
+    applied(database, whole(programs=programs))
+    rows = [
+        {"env": 1, "member": number, "program": name, "joined_at": NOW, "version": 1}
+        for number in (5, 6)
+        for name in ("main", "side")
+    ]
+    with database.begin() as connection:
+        connection.execute(insert(t.memberships), rows)
+    applied(database, whole(programs=[{"name": "main", "earning": {"rate": "2"}}, programs[1]]), now=NOW + 5)
+    with database.connect() as connection:
+        found = connection.execute(select(t.memberships.c.program, t.memberships.c.next_due_at)).all()
+    assert sorted(map(tuple, found), key=str) == [("main", NOW + 5)] * 2 + [("side", None)] * 2
+
+
 def test_a_draft_stands_beside_the_published_program(database: Engine) -> None:
     applied(database, tenant(programs=[{"name": "main", "earning": {"rate": "1"}}]))
     cash = [{"name": "points"}, {"name": "cash", "unit": "EUR", "decimals": 2}]

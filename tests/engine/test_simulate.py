@@ -12,7 +12,7 @@ from sqlalchemy import select, text
 from adapter.engine.simulate import Change, Simulation, count_events, simulate
 from adapter.errors import ConfigurationError
 from adapter.events import Event
-from adapter.program.model import Earning, Program
+from adapter.program.model import Cap, Earning, Program
 from adapter.store import tables as t
 from tests.engine.test_convergence import arrivals, fresh
 from tests.program.rules import earnings
@@ -94,6 +94,31 @@ def test_a_draft_is_tried_as_it_would_be_published(database: Engine) -> None:
     assert (draft.after.award, draft.after.retained) == (280, 200)
     ended = simulate(database, Change(1, program(BASE, COFFEE, state="ended")), read)
     assert (ended.after.award, ended.after.reasons["program_ended"]) == (0, 2)
+
+
+def test_tiers_first_orders_and_caps_are_simulated(database: Engine) -> None:
+    """100 are 100 + 50 for the first order: gold. The second 100 are 200 then, of which the cap of 300 leaves 150."""
+    configure(database, program())
+    life = [
+        placed(ref, line(1, "100.00"), at=NOW - ago * DAY) for ref, ago in (("1", 10), ("2", 5), ("3", 2))
+    ]
+    play(database, [recorded(one, shipped(str(n), at=NOW - DAY)) for n, one in enumerate(life, 1)])
+    changed = program(
+        {"name": "base", "rate": "1", "tier_multipliers": {"gold": "2"}},
+        {"name": "welcome", "bonus": 50, "first_order": True},
+        tier_groups=[
+            {
+                "name": "status",
+                "measure": "lifetime_points",
+                "tiers": [{"name": "basic"}, {"name": "gold", "threshold": "150"}],
+            }
+        ],
+    )
+    caps = changed.earning.model_copy(update={"caps": (Cap(window="month", points=300),)})
+    found = simulate(database, Change(1, changed.model_copy(update={"earning": caps})), read)
+    assert (found.before.award, found.after.award) == (300, 300)
+    assert dict(found.after.rules) == {"base": 250, "welcome": 50}
+    assert dict(found.after.reasons) == {"window_capped": 1}  # the third one earns nothing
 
 
 def members(found: Simulation) -> dict[tuple[str, ...], tuple[int, int, int]]:

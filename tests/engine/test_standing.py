@@ -423,3 +423,16 @@ def test_explaining_an_order_says_where_its_member_stood(database: Engine) -> No
     )
     assert sentence in told["sentences"]
     assert orjson.dumps(told)
+
+
+def test_what_is_loaded_of_a_member_does_not_grow_with_the_orders(database: Engine) -> None:
+    """Sixty orders of a month are one sum of that month, and those of a day one of that day."""
+    rules = program(
+        earning=capped(("month", 10**6)), tier_groups=[TIERS | {"measure": "spend", "currency": "EUR"}]
+    )
+    configure(database, rules)
+    play(database, [order(str(number), "10.00") for number in range(60)], sizes=[7])
+    with database.connect() as connection:
+        rows = connection.execute(select(t.measures.c.unit, t.measures.c.amount)).all()
+    assert sorted(map(tuple, rows)) == [("EUR", 600_000_000), ("awards/month", 600)]
+    sound(database)

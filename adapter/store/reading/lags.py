@@ -35,12 +35,10 @@ class Lags:
 
 def read_lags(connection: Connection, named: Mapping[int, Label], now: Millis) -> Lags:
     """Read all figures of these environments."""
-    balances = t.balances.c
-    due = connection.execute(
-        select(func.min(balances.next_due_at)).where(balances.next_due_at <= now)
-    ).scalar_one()
     return Lags(
-        sweep_s=_seconds(now, due),
+        sweep_s=max(
+            _seconds(now, _first_due(connection, table, now)) for table in (t.balances, t.memberships)
+        ),
         book_s={label: _book_lag(connection, env, now) for env, label in named.items()},
         set_aside_s={
             (*label, state): _oldest(connection, env, state, now)
@@ -50,6 +48,12 @@ def read_lags(connection: Connection, named: Mapping[int, Label], now: Millis) -
         credit_s=_means(connection, named),
         endpoints=_endpoints(connection, named),
     )
+
+
+def _first_due(connection: Connection, table: Any, now: Millis) -> Millis | None:
+    due = table.c.next_due_at
+    first: Millis | None = connection.execute(select(func.min(due)).where(due <= now)).scalar_one()
+    return first
 
 
 def _seconds(now: Millis, since: Millis | None) -> float:
