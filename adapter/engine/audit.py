@@ -376,11 +376,11 @@ def _check_advices(connection: Connection) -> Iterator[str]:
 
 
 def _check_balance_orders(connection: Connection) -> Iterator[str]:
-    """Find orders that are not one with a transaction of the same member, kind and amount."""
+    """Find orders that are not one with a transaction of the same member and kind, of no more than was asked for."""
     query = (
         "SELECT o.env, o.id FROM balance_orders o LEFT JOIN transactions x ON x.env = o.env "
         'AND x.id = o."transaction" AND x.member = o.member AND x.definition = o.definition '
-        "AND x.amount = abs(o.amount) AND x.kind = CASE WHEN o.amount > 0 THEN 'credit' ELSE 'debit' END "
+        "AND x.amount <= abs(o.amount) AND x.kind = CASE WHEN o.amount > 0 THEN 'credit' ELSE 'debit' END "
         "WHERE x.id IS NULL ORDER BY o.env, o.id"
     )
     for env, number in connection.execute(text(query)):

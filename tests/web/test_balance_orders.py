@@ -193,6 +193,15 @@ def test_what_the_book_rejects_is_422_and_kept(shopper: Web, which: str) -> None
     assert shopper.post(f"{address}/complete", status=409)["code"] == "transaction_rejected"
 
 
+def test_an_order_that_partly_has_room_keeps_what_was_asked(shopper: Web) -> None:
+    says(shopper, balance_definitions=[{"name": "points", "max_amount": "120", "overtaking": "partial"}])
+    placed = order(shopper, 30)
+    assert (placed["amount"], shopper.get(f"/v1/transactions/{placed['transaction']}")["amount"]) == (30, 20)
+    shopper.post(f"{URL}/{placed['id']}/complete")
+    assert amounts(shopper) == (0, 120, 0)
+    assert audit(shopper.engine) == []
+
+
 FAULTS: list[tuple[dict[str, Any], str]] = [
     ({"amount": 0}, "amount"),
     ({"amount": "-0"}, "amount"),
@@ -246,6 +255,6 @@ def test_orders_are_found_by_what_is_known_of_them(shopper: Web) -> None:
 def test_audit_names_an_order_that_is_not_its_transaction(sqlite_web: Web) -> None:
     sqlite_web.play(recorded(customer("7000")))
     placed = order(sqlite_web, 5)
-    corrupt(sqlite_web.engine, "UPDATE balance_orders SET amount = 6")
+    corrupt(sqlite_web.engine, "UPDATE balance_orders SET amount = 4")
     (violation,) = audit(sqlite_web.engine)
     assert placed["id"] in violation
