@@ -87,6 +87,20 @@ def test_an_order_keeps_the_tier_of_when_it_was_settled_first(database: Engine) 
     sound(database)
 
 
+def test_an_order_that_comes_back_to_its_member_finds_the_tier_that_it_left(database: Engine) -> None:
+    """Its own 100 points made 7000 gold. Meanwhile it was 7001's; without that it would be 100 points as well."""
+    configure(database, program(earning=GOLD, tier_groups=[TIERS]))
+    whose = [("7000", NOW - 9 * DAY), ("7001", NOW - 8 * DAY), ("7000", NOW - 7 * DAY)]
+    life = [placed("1", line(amount="100.00"), customer=who, version=at) for who, at in whose]
+    play(database, [recorded(one) for one in life])
+    assert awards(database) == {"1": 100}
+    with database.connect() as connection:
+        tiers = connection.execute(select(t.standings.c.tier).order_by(t.standings.c.tier)).scalars().all()
+        counted = [row.amount for row in connection.execute(select(t.balances.c.available.label("amount")))]
+    assert (tiers, sorted(counted)) == (["gold", "gold"], [0, 100])  # down is never, in this program
+    sound(database)
+
+
 # --- first orders -----------------------------------------------------------------------------------------------------
 
 ORDERED = [
