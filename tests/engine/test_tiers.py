@@ -30,6 +30,7 @@ from tests.shop import (
     cancelled,
     configure,
     customer,
+    end,
     line,
     member_of,
     paid,
@@ -139,6 +140,18 @@ def test_what_is_spent_moves_no_tier_and_what_is_credited_does(database: Engine,
     assert stands(database)[0] == "silver"
     play(database, [begin(member_of(database), 6, "credit", 300, complete=True)])
     assert stands(database)[0] == ("gold" if kind == "credit" else "silver")  # 500 or 400 were earned
+    sound(database)
+
+
+@pytest.mark.parametrize(("ends", "tier"), [("completed", "silver"), ("cancelled", "basic")])
+def test_a_credit_in_two_phases_counts_once_it_is_completed(database: Engine, ends: str, tier: str) -> None:
+    configure(database, program())
+    play(database, [recorded(customer())])
+    member = member_of(database)
+    play(database, [begin(member, 5, "credit", 100)])
+    assert stands(database)[0] == "basic"
+    play(database, [end(member, 5, ends)])
+    assert stands(database)[0] == tier
     sound(database)
 
 
