@@ -147,7 +147,8 @@ def empty_postgres_url(postgres_url: str) -> Iterator[str]:
     yield postgres_url
     engine = open_database(postgres_url)
     with engine.begin() as connection:
-        connection.execute(text(f"TRUNCATE {', '.join(t.metadata.tables)}"))
+        # a hundred times as fast as TRUNCATE, which makes new files for every table and index
+        connection.exec_driver_sql("; ".join(f"DELETE FROM {name}" for name in t.metadata.tables))
     engine.dispose()
 
 
