@@ -118,6 +118,15 @@ class Catalog:
         versions = self.programs.get((env, program), ())
         return any(version.published_at <= at and version.program.has_standing for version in versions)
 
+    def attributes_vouchers(self, env: int) -> bool:
+        """Return whether some program of an environment attributes vouchers by rules, or did once."""
+        return any(
+            version.program.voucher_rules
+            for (where, _), versions in self.programs.items()
+            if where == env
+            for version in versions
+        )
+
     def version_at(self, env: int, program: str, at: Millis) -> ProgramVersion:
         """Return the version in force at an instant; before the first there is the first.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.completing import end_in_time
 from adapter.book.lots import land
+from adapter.book.occasions import note_order
 from adapter.book.orders import target_of
 from adapter.book.posting import expire_lots, finish, settle_into
 from adapter.book.redemptions import expire_owner
@@ -72,6 +73,7 @@ def _post(work: WorkingSet, change: Change, lot: Lot) -> None:
         return
     order = _order_of(work, lot)
     if order is not None:
+        note_order(work, order)
         setting = setting_of(work, order, None)
         target = target_of(order.facts, setting, work.now)
         settle_into(work, change, order, target, setting)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.facts import merge, weightiest
 from adapter.book.linking import follow
+from adapter.book.occasions import note_order
 from adapter.book.orders import Target, customer_of, refund_elsewhere, target_of, totals_of
 from adapter.book.people import apply_customer, claimant_of, find_member, learn
 from adapter.book.posting import post_order
@@ -173,6 +174,7 @@ def _waits(order: Order, target: Target, events: list[Event]) -> Reason | None:
 
 def _settle_order(work: WorkingSet, order: Order, found: int | Reason, cause: Cause) -> Target:
     """Find the target and move what it asks for; the order's row is brought up to date."""
+    note_order(work, order)
     settled_before = order.program_version is not None
     waited = settled_before and order.state in (OrderState.WAITING, OrderState.PARKED)
     if order.member not in (None, found):

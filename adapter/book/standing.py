@@ -59,6 +59,7 @@ def stand(work: WorkingSet, event: int | None) -> None:
             welcome(work, key, event)
             if key not in work.stirred:
                 work.stir(*key, Cause("member.enrolled", work.now, event))
+        work.welcomed += work.joined
         work.joined.clear()
         for key in list(work.stirred):
             review(work, key, work.stirred.pop(key))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from adapter import ids
 from adapter.book.idling import coming_of, let_idle_end
 from adapter.book.lots import turn_of
 from adapter.book.settle import NeedsLots
@@ -19,6 +20,8 @@ from adapter.book.transfers import Cause, Change
 from adapter.program.reminding import reminds_at
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from adapter.book.membership import Bonus, MeasureKey, Membership, Standing, TierChange
     from adapter.book.voucher import Voucher
     from adapter.catalog import Catalog
@@ -190,6 +193,22 @@ class WorkingSet:
     labels: list[tuple[int, str, str, int]] = field(default_factory=list)  # metadata by which one asks
     advices: Rows[tuple[int, int, int], Advice] = field(default_factory=Rows)
     vouchers: Rows[int, Voucher] = field(default_factory=Rows)
+    looked_up: set[Occasion] = field(
+        default_factory=set
+    )  # those whose vouchers were loaded, if there are any
+    voucher_counts: dict[tuple[int, int, str, str], int] = field(
+        default_factory=dict
+    )  # by member, program and rule, where the rule has a limit: those that were not revoked
+    welcomed: list[tuple[int, int, str]] = field(
+        default_factory=list
+    )  # (env, member, program) that began to be
+    newcomers: set[tuple[int, int]] = field(default_factory=set)  # (env, member) of this batch
+    tiers_told: int = 0  # how many of `tier_changes` gave occasion to vouchers already
+    earned_before: dict[BalanceKey, int] = field(default_factory=dict)  # lifetime points before a command
+    completed_before: dict[OrderKey, tuple[int | None, Decimal | None]] = field(
+        default_factory=dict
+    )  # whose an order was before a command, and what counted of it if it was completed
+    new_code: Callable[[str], str] = ids.new_code
     occasions: dict[Occasion, int | None] = field(default_factory=dict)  # vouchers; None: there is none
     codes: dict[tuple[int, str], int] = field(default_factory=dict)  # those of vouchers, by (env, code)
     newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
@@ -243,6 +262,8 @@ class WorkingSet:
         Points whose member did nothing for long end first. Raises `NeedsLots` where they are not loaded.
         """
         change = Change(self.balance(key), cause, self.now, partial(self.program_of, key[0], key[2]))
+        if self.catalog.attributes_vouchers(key[0]):
+            self.earned_before.setdefault(key, change.balance.earned)
         if change.idle_by(self.now) and change.balance.available:
             lots = self.other_lots(key)
             if lots is None:

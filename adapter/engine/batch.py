@@ -11,18 +11,20 @@ from typing import TYPE_CHECKING
 
 from adapter import ids
 from adapter.book.elapsing import elapse
+from adapter.book.occasions import NeedsVouchers, vouch
 from adapter.book.recording import record_event
 from adapter.book.settle import NeedsLots
 from adapter.book.standing import review, stand, time_owed
 from adapter.book.transfers import Cause
 from adapter.book.vouching import lapse_voucher
-from adapter.book.working import BalanceKey, StoredEvent, WorkingSet
+from adapter.book.working import BalanceKey, Occasion, StoredEvent, WorkingSet
 from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, Outcome, RecordEvent, Review
 from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
 from adapter.engine.journal import entry_of
 from adapter.engine.load import load
 from adapter.engine.shortage import explain_shortages
+from adapter.engine.vouchers import load_occasions
 from adapter.engine.write import Recorded, write
 from adapter.store import tables as t
 from adapter.store.configuration import newest
@@ -67,19 +69,22 @@ class Batcher:
         """Load and decide; once more with more lots when a clawback or a debit asks for them."""
         assert self.catalog is not None
         needs: set[BalanceKey] = set()
+        occasions: set[Occasion] = set()
         owed: Sequence[Command] = ()
         while True:
             answers.forget_new()
             decided = _Decided(WorkingSet(self.catalog, now, lambda: ids.new_id(now)), answers)
             load(connection, decided.work, [*owed, *commands], needs)
+            load_occasions(connection, decided.work, occasions)
             first = time_owed(decided.work)
             if first and not owed:
                 owed = first
                 continue
             missing = decided.decide([*owed, *commands])
-            if missing <= needs:
+            if missing <= needs and decided.occasions <= occasions:
                 return decided
             needs |= missing
+            occasions |= decided.occasions
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ class _Decided:
     answers: Answers
     recorded: Recorded = field(default_factory=list)
     answered: list[tuple[ApiCommand, Outcome]] = field(default_factory=list)
+    occasions: set[Occasion] = field(default_factory=set)  # whose vouchers have to be looked up
 
     def decide(self, commands: Sequence[Command]) -> set[BalanceKey]:
         """Decide each; return the balances whose lots are missing."""
@@ -99,6 +105,8 @@ class _Decided:
                 self._decide(command)
             except NeedsLots as error:
                 missing.add(error.balance)
+            except NeedsVouchers as error:
+                self.occasions |= error.occasions
         return missing
 
     def _decide(self, command: Command) -> None:
@@ -117,6 +125,7 @@ class _Decided:
             stand(self.work, None)
         else:
             self.answered.append((command, self.answers.find(command) or self._carry_out(command)))
+        vouch(self.work)
 
     def _carry_out(self, command: ApiCommand) -> Outcome:
         number = self.work.new_id()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.voucher import Voucher
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.database import listed_keys, select_by_keys
 from adapter.store.rows import VOUCHER_COLUMNS
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from adapter.book.working import WorkingSet
+    from adapter.book.working import Occasion, WorkingSet
     from adapter.engine.carrying import Touched
 
 OCCASION = ("env", "member", "program", "rule", "occasion")
@@ -31,6 +31,28 @@ def load_vouchers(connection: Connection, work: WorkingSet, touched: Touched) ->
         _load(connection, work, names, keys)
     for occasion in touched.occasions:
         work.occasions.setdefault(occasion, None)
+
+
+def load_occasions(connection: Connection, work: WorkingSet, occasions: set[Occasion]) -> None:
+    """Look up whether there are vouchers for these occasions, and how many there are of rules that have a limit."""
+    _load(connection, work, OCCASION, occasions)
+    work.looked_up |= occasions
+    limited = {key[:4] for key in occasions if _limited(work, key)}
+    if not limited:
+        return
+    listed, values = listed_keys(connection, t.vouchers, OCCASION[:4], sorted(limited))
+    statement = (
+        f"SELECT t.env, t.member, t.program, t.rule, count(*) FROM {listed} CROSS JOIN vouchers t "  # noqa: S608 - names of ours
+        "WHERE t.env = k.env AND t.member = k.member AND t.program = k.program AND t.rule = k.rule "
+        "AND t.state != 'revoked' GROUP BY t.env, t.member, t.program, t.rule"
+    )
+    for *whose, number in connection.exec_driver_sql(statement, values):
+        work.voucher_counts[whose[0], whose[1], whose[2], whose[3]] = number
+
+
+def _limited(work: WorkingSet, key: Occasion) -> bool:
+    program = work.catalog.version_at(key[0], key[2], work.now).program
+    return any(rule.name == key[3] and rule.limit_per_member is not None for rule in program.voucher_rules)
 
 
 def _load(

@@ -20,6 +20,7 @@ from adapter.program.moments import Moment, closing, opening
 from adapter.program.part import Currency, Money, Name, Part, Rate
 from adapter.program.reminding import Reminders
 from adapter.program.tiers import TierGroup, twice_in
+from adapter.program.vouchers import VoucherRule
 from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
@@ -282,6 +283,7 @@ class Program(Part):
     bonuses: Bonuses = Bonuses()
     redeeming: Redeeming = Redeeming()
     rewards: tuple[Reward, ...] = ()
+    voucher_rules: Annotated[tuple[VoucherRule, ...], Field(max_length=100)] = ()
     point_value: Money | None = (
         None  # money for one unit of its first balance definition, for the liability report
     )
@@ -327,6 +329,17 @@ class Program(Part):
         if (self.point_value is None) != (self.currency is None):
             raise ValueError("give point_value and currency together: one says nothing without the other")
         _check_currency(self.currency)
+        return self
+
+    @model_validator(mode="after")
+    def _vouchers_fit(self) -> Self:
+        if twice := twice_in(rule.name for rule in self.voucher_rules):
+            raise ValueError(
+                f"two voucher rules are called {twice!r}; each attributes for occasions of its own"
+            )
+        strange = [one.reward for one in self.voucher_rules if one.reward and self.reward(one.reward) is None]
+        if strange:
+            raise ValueError(f"voucher_rules: there is no reward {strange[0]!r} in the catalogue")
         return self
 
     @model_validator(mode="after")

@@ -280,6 +280,7 @@ class ProgramShown(Shown):
     bonuses: dict[str, Any]
     redeeming: dict[str, Any]
     rewards: list[dict[str, Any]]
+    voucher_rules: list[dict[str, Any]]
     point_value: str | None
     currency: str | None
 
