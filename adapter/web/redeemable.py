@@ -31,7 +31,7 @@ from adapter.store.limits import locking, redeemed_since
 from adapter.store.reading.advices import outstanding_advice
 from adapter.store.reading.balances import balance_now, choose_definition
 from adapter.store.reading.members import find_member
-from adapter.store.reading.standings import tier_now
+from adapter.store.reading.tiers import tier_now
 from adapter.web.queries import OneDefinition
 from adapter.web.routing import Call, Route, Shown
 from adapter.web.shown import Instant, MemberId, Points
@@ -138,7 +138,8 @@ def _now(call: Call, member: int, definition: Definition, available: int) -> _No
     rules = in_smallest_units(program.redeeming, definition.decimals)
     key = (call.env, member, definition.id)
     since = day_began(call.now, rules, program.timezone)
-    tier = tier_now(call.database, program, key) if rules.tiers else None
+    whose = (call.env, member)
+    tier = tier_now(call.database, call.catalog, whose, definition.program, call.now) if rules.tiers else None
     limits = limits_of(
         rules,
         redeemed_today=redeemed_since(call.database, {key: since}, call.now).get(key, 0),
