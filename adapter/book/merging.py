@@ -217,12 +217,11 @@ def _hand_on_vouchers(work: WorkingSet, env: int, old: int, into: int) -> None:
         if (voucher.env, voucher.member) != (env, old):
             continue
         if voucher.rule is not None and voucher.occasion is not None:
-            what = (voucher.program, voucher.rule, voucher.occasion)
-            work.occasions.pop((env, old, *what), None)
-            if work.occasions.get((env, into, *what)) is None:
-                work.occasions[env, into, *what] = voucher.id
-            else:
-                voucher.rule, voucher.occasion, voucher.decided = None, None, 1
+            what = (voucher.program, voucher.rule)
+            work.occasions.pop((env, old, *what, voucher.occasion), None)
+            while work.occasions.get((env, into, *what, voucher.occasion)) is not None:
+                voucher.occasion, voucher.decided = f"{voucher.occasion} merged", 1
+            work.occasions[env, into, *what, voucher.occasion] = voucher.id
         voucher.member = into
         work.vouchers.mark(voucher.id)
 

@@ -83,7 +83,20 @@ MAIN = Program.model_validate(
                 "tiers": [{"name": "basic", "threshold": "0"}, {"name": "gold", "threshold": "150"}],
             }
         ],
-        "expiry": {"days": 20},
+        "expiry": {"days": 20, "inactive_days": 15},
+        "reminders": {"days_before": [3]},
+        "voucher_rules": [
+            {"name": "welcome", "when": "enrolled", "value": "1.00", "currency": "EUR", "valid_days": 9},
+            {"name": "gold", "when": "tier_reached", "tier": "gold", "percent": "10", "revocable": True},
+            {
+                "name": "sixty",
+                "when": "points_earned",
+                "every_points": 60,
+                "reward": "bag",
+                "revocable": True,
+            },
+            {"name": "thanks", "when": "order_completed", "minimum": "40.00", "percent": "5"},
+        ],
         "redeeming": {"currency": "EUR", "return_on_refund": "proportional"},
         "rewards": [
             {"id": "off", "kind": "discount", "cost": 20, "value": "5.00", "currency": "EUR"},
@@ -359,9 +372,16 @@ class Book(RuleBasedStateMachine):
     def a_voucher_moves(self, which: int, state: str) -> None:
         found = self.some(t.vouchers, which)
         if found is not None:
-            self.ask(
-                MoveVoucher(env=1, voucher=found.id, member=found.member, state=state, received_at=self.now)
+            of_rule = None if found.rule is None else (found.program, found.rule, found.occasion)
+            command = MoveVoucher(
+                env=1,
+                voucher=found.id,
+                member=found.member,
+                occasion=of_rule,
+                state=state,
+                received_at=self.now,
             )
+            self.ask(command)
 
     # --- the clock ------------------------------------------------------------------------------------------------
 

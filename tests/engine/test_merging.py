@@ -375,7 +375,7 @@ def test_vouchers_go_over_and_those_of_one_occasion_do_not_collide(database: Eng
     with database.connect() as connection:
         found = connection.execute(select(v.member, v.code, v.rule, v.occasion, v.state).order_by(v.id))
         assert [tuple(row) for row in found] == [
-            (bea, "TWIN-A", None, None, "active"), (bea, "TWIN-B", "birthday", "2026", "active"),
+            (bea, "TWIN-A", "birthday", "2026 merged", "active"), (bea, "TWIN-B", "birthday", "2026", "active"),
             (bea, "OWN-A", "birthday", "2025", "active"), (bea, "HAND-A", None, None, "active"),
         ]  # fmt: skip
     assert audit(database) == []
