@@ -15,7 +15,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -30,7 +29,6 @@ from adapter.commands import BeginRedemption, Command, MoveRedemption, RecordEve
 from adapter.engine.audit import audit
 from adapter.engine.rebuild import rebuild
 from adapter.engine.sweep import due_balances, due_members
-from adapter.events import Event
 from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.database import open_database
@@ -44,10 +42,11 @@ from tests.shop import (
     end,
     line,
     merge,
+    numbered,
     paid,
     placed,
     play,
-    recorded,
+    read_numbered,
     refunded,
     shipped,
     snapshot,
@@ -56,9 +55,8 @@ from tests.shop import (
 )
 
 if TYPE_CHECKING:
-    from adapter.catalog import Source
     from adapter.clock import Millis
-    from connectors.base import RawEvent
+    from adapter.events import Event
 
 DAYS = 365
 BATCH = 64
@@ -107,18 +105,6 @@ class Book:
             self.members = {row.customer: row.member for row in rows}
 
 
-def webhook(number: int, events: tuple[Event, ...], now: Millis) -> RecordEvent:
-    """Return a webhook like no other: its number is in its body."""
-    body = msgspec.json.encode((number, events))
-    return msgspec.structs.replace(recorded(*events, received_at=now), body=body, key=sha256(body).digest())
-
-
-def read(_source: Source, raw: RawEvent) -> RecordEvent:
-    """Read a stored webhook again."""
-    number, events = msgspec.json.decode(raw.body, type=tuple[int, tuple[Event, ...]])
-    return webhook(number, events, raw.received_at)
-
-
 class Script:
     """What happens on which day; the same for every book."""
 
@@ -165,7 +151,7 @@ class Script:
 
     def _told(self, day: int, event: Event) -> None:
         self._count += 1
-        hook = webhook(self._count, (event,), NOW + day * DAY)
+        hook = numbered(self._count, (event,), NOW + day * DAY)
         self._days[day] += [hook, hook] if self._dice.random() < 0.05 else [hook]
 
     def _asked(self, day: int, ask: Callable[[Book, Millis], Command | None]) -> None:
@@ -258,7 +244,7 @@ def live(book: Book, script: Script, *, quiet: bool = True) -> int:
 def check(book: Book) -> dict[str, Any]:
     """Return the final balances, lots and orders, after the audit and the book made anew found nothing."""
     assert audit(book.engine) == []
-    assert rebuild(book.engine, read) == []
+    assert rebuild(book.engine, read_numbered) == []
     return snapshot(book.engine)
 
 

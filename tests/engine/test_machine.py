@@ -44,10 +44,11 @@ from tests.shop import (
     enrol,
     line,
     merge,
+    numbered,
     paid,
     placed,
     play,
-    recorded,
+    read_numbered,
     refunded,
     shipped,
     totals,
@@ -56,10 +57,7 @@ from tests.shop import (
 )
 
 if TYPE_CHECKING:
-    from adapter.catalog import Source
-    from adapter.clock import Millis
-    from adapter.commands import ApiCommand, Command, RecordEvent
-    from connectors.base import RawEvent
+    from adapter.commands import ApiCommand, Command
 
 RUNS = int(os.environ.get("LOYALTY_MACHINE_RUNS", "60"))
 STEPS = 60
@@ -111,18 +109,6 @@ POINTS = st.integers(1, 80)
 LATER = st.booleans()
 
 
-def webhook(number: int, events: tuple[Event, ...], now: Millis) -> RecordEvent:
-    """Return a webhook like no other: its number is in its body."""
-    body = msgspec.json.encode((number, events))
-    return msgspec.structs.replace(recorded(*events, received_at=now), body=body, key=sha256(body).digest())
-
-
-def read(_source: Source, raw: RawEvent) -> RecordEvent:
-    """Read a stored webhook again."""
-    number, events = msgspec.json.decode(raw.body, type=tuple[int, tuple[Event, ...]])
-    return webhook(number, events, raw.received_at)
-
-
 class Book(RuleBasedStateMachine):
     """One shop with a few customers; commands wait until something commits them together."""
 
@@ -149,7 +135,7 @@ class Book(RuleBasedStateMachine):
     def happen(self, *events: Event) -> None:
         """Take in a webhook with these events; no two are the same webhook."""
         self.count += 1
-        self.waiting.append(webhook(self.count, events, self.now))
+        self.waiting.append(numbered(self.count, events, self.now))
 
     def ask(self, command: ApiCommand) -> None:
         """Ask for a command, each under an Idempotency-Key of its own."""
@@ -406,7 +392,7 @@ class Book(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.commit("calm")
         assert audit(self.engine) == []
-        assert rebuild(self.engine, read) == []
+        assert rebuild(self.engine, read_numbered) == []
         self.engine.dispose()
 
 
