@@ -191,7 +191,7 @@ def _differences(connection: Connection, scratch: Connection, until: Millis) -> 
         ("tier", _tiers(connection, late), _tiers(scratch, late)),
         ("advice", _advices(connection), _advices(scratch)),
         ("redemption", _redemptions(connection, until), _redemptions(scratch, until)),
-        ("voucher", _vouchers(connection, until), _vouchers(scratch, until)),
+        ("voucher", *_both_vouchers(connection, scratch, until, late)),
     ):
         for key in sorted(there.keys() | made.keys(), key=str):
             if there.get(key) != made.get(key):
@@ -285,8 +285,36 @@ def _advices(connection: Connection) -> dict[tuple[Any, ...], Any]:
     return {key: sorted(rows, key=str) for key, rows in found.items()}
 
 
-def _vouchers(connection: Connection, until: Millis) -> dict[tuple[Any, ...], Any]:
-    """Return who has which vouchers as of `until`. The codes that rules drew are drawn anew in every book."""
+def _both_vouchers(
+    connection: Connection, scratch: Connection, until: Millis, late: set[tuple[str, ...]]
+) -> tuple[dict[tuple[Any, ...], Any], dict[tuple[Any, ...], Any]]:
+    """Return who has which vouchers, here and in the book made anew.
+
+    Where a rule's vouchers are for good, a sweep that is never late may have found occasions that were over when ours
+    came by: those are no difference.
+    """
+    there, made = _vouchers(connection, until, late), _vouchers(scratch, until, late)
+    passing = {
+        (env, rule.name)
+        for (env, _), versions in load_catalog(connection).programs.items()
+        for rule in versions[-1].program.voucher_rules
+        if rule.revocable
+    }
+    given = {
+        key: rows
+        for key, rows in made.items()
+        if key in there or (key[1], key[-1].partition(" ")[0]) in passing or " " not in key[-1]
+    }
+    return there, given
+
+
+def _vouchers(
+    connection: Connection, until: Millis, late: set[tuple[str, ...]]
+) -> dict[tuple[Any, ...], Any]:
+    """Return who has which vouchers as of `until`; of rules only of those whose tiers and points are not `late`.
+
+    The codes that rules drew are drawn anew in every book.
+    """
     called = _people(connection)
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(select(*columns_of(t.vouchers, VOUCHER_COLUMNS))):
@@ -294,6 +322,8 @@ def _vouchers(connection: Connection, until: Millis) -> dict[tuple[Any, ...], An
         if voucher.state == VoucherState.EXPIRED:  # written down by the sweep: what counts is its end
             voucher.state = VoucherState.ACTIVE
         whose = called.get((voucher.env, voucher.member), ("erased member",))
+        if voucher.rule is not None and whose in late:
+            continue
         why = voucher.code if voucher.rule is None else f"{voucher.rule} {voucher.occasion}"
         worth = (voucher.reward, voucher.value, voucher.currency, voucher.percent)
         found["environment", voucher.env, whose, voucher.program, why].append(
