@@ -22,6 +22,7 @@ from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.orders import is_cancelled, totals_of
 from adapter.book.posting import finish, tell_redemptions
 from adapter.book.redemptions import come_back, hold_again, let_go, move_on, take_again, use_held
+from adapter.book.settle import NeedsLots
 from adapter.book.state import RedemptionState
 from adapter.events import PaymentState
 from adapter.program.offers import returned_of
@@ -42,6 +43,7 @@ _WANTED = {
     "open": RedemptionState.PENDING,
     "cancelled": RedemptionState.RELEASED,
 }
+_OVER = (RedemptionState.RELEASED, RedemptionState.EXPIRED)
 TAKEN_AGAIN = "its points had gone back before its order was paid, and were taken once more"
 OWED = "its points were taken once more, and what was not there of them is owed"
 NOT_HELD_AGAIN = "its order is on again, and its points are not there to be held once more"
@@ -194,6 +196,8 @@ def _settle(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
     says = min((one.says for one in entries), key=SAYINGS.index, default="open")
     wanted = RedemptionState(redemption.state) if redemption.decided else _WANTED[says]
     returned = min((one.returned for one in entries if one.says == "paid"), default=0)
+    if _takes_more(redemption, wanted, returned) and work.other_lots(redemption.balance_key) is None:
+        raise NeedsLots(redemption.balance_key)  # before anything has moved
     change = work.change(redemption.balance_key, cause)
     let_time_pass(work, change)
     _bring(work, change, redemption, wanted)
@@ -208,12 +212,18 @@ def _settle(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
     plan_next(work, change.balance.key)
 
 
+def _takes_more(redemption: Redemption, wanted: RedemptionState, returned: int) -> bool:
+    """Return whether points may have to be taken or held that it does not have now."""
+    if redemption.state == RedemptionState.APPLIED:
+        return wanted == RedemptionState.PENDING or returned < redemption.returned
+    return redemption.state in _OVER and wanted in (RedemptionState.APPLIED, RedemptionState.PENDING)
+
+
 def _bring(work: WorkingSet, change: Change, redemption: Redemption, wanted: RedemptionState) -> None:
     state = redemption.state
-    over = (RedemptionState.RELEASED, RedemptionState.EXPIRED)
     if wanted == RedemptionState.APPLIED and state == RedemptionState.PENDING:
         use_held(work, change, redemption)
-    elif wanted == RedemptionState.APPLIED and state in over:
+    elif wanted == RedemptionState.APPLIED and state in _OVER:
         short = take_again(work, change, redemption, redemption.cost)
         _flag(work, redemption, OWED if short else TAKEN_AGAIN)
         move_on(work, change, redemption, wanted)

@@ -219,6 +219,23 @@ def test_told_twice_it_is_applied_once(database: Engine) -> None:
     sound(database)
 
 
+def test_what_waits_again_is_heard_of_again_in_the_same_batch(database: Engine) -> None:
+    """Its points come back and are held anew, for which the batch has to see more lots; nothing moves before it does."""
+    member = rich(database)
+    play(database, [redeem(member), recorded(bought("1", CODE)), recorded(paid("1"))])
+    assert states(database, member) == ("applied", 500, 0)
+    news = [
+        recorded(bought("1", version=NOW)),
+        recorded(refunded("1", amount="3.00")),
+        recorded(refunded("1", "r2", "2.00")),
+        recorded(bought("2", CODE, version=NOW)),
+        recorded(cancelled("2", at=NOW)),
+    ]
+    play(database, news, sizes=[9])
+    assert states(database, member)[1:] in ((1000, 0), (500, 500))
+    sound(database)
+
+
 def test_a_payment_for_a_redemption_that_is_not_there_changes_nothing(database: Engine) -> None:
     member = rich(database)
     strange = [recorded(bought("1", ids.show("rdm", 999), "NOBODYS-CODE")), recorded(paid("1"))]
