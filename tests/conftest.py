@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
 
 settings.register_profile("repeatable", derandomize=True)
 settings.register_profile("searching", settings.get_profile("default"))
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "repeatable")
+settings.load_profile(PROFILE)
+if PROFILE == "repeatable":
+    # It draws constants too that it finds in whatever modules are loaded, and those differ from process to process: what
+    # is drawn would depend on which worker runs a test after which others.
+    providers._get_local_constants = lambda: providers._local_constants  # there is no setting for it
 
 NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 GIVEN = os.environ.get("LOYALTY_TEST_POSTGRES_URL")
