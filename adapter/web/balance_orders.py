@@ -9,14 +9,12 @@ from pydantic import AfterValidator, Field
 from adapter import ids
 from adapter.book.state import BalanceOrder, Transaction
 from adapter.clock import iso
-from adapter.commands import EndTransaction, PlaceOrder
+from adapter.commands import PlaceOrder
 from adapter.points import points, smallest
 from adapter.store.reading.balance_orders import OrderFilter, find_order, list_orders
-from adapter.store.reading.balances import choose_definition
 from adapter.store.reading.members import find_member
-from adapter.store.reading.snapshot import snapshot
 from adapter.web.asking import ask, at_fault, once_of, unless_rejected
-from adapter.web.booking import Completed, Ended, Label, Value
+from adapter.web.booking import Completed, Ended, Label, Value, booked_for, ending
 from adapter.web.queries import Instant, Listing, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 from adapter.web.shown import BalanceOrderShown
@@ -63,21 +61,12 @@ def place_order(call: Call) -> dict[str, Any] | Repeated:
     asked: OrderAsked = call.body
     if asked.expires_at is not None and asked.expires_at <= call.now:
         raise at_fault("expires_at", "it has passed already")
-    with snapshot(call.parts.engine) as connection:
-        member = find_member(connection, call.env, asked.member)
-        definition = choose_definition(
-            connection,
-            call.catalog,
-            call.env,
-            member.id,
-            program=asked.program,
-            name=asked.balance_definition,
-        )
+    member, definition = booked_for(call, asked.member, program=asked.program, name=asked.balance_definition)
     command = PlaceOrder(
         env=call.env,
         id=ids.new_id(call.now),
         transaction=ids.new_id(call.now),
-        member=member.id,
+        member=member,
         definition=definition.id,
         amount=_amount(asked.amount, definition),
         source=asked.source,
@@ -128,17 +117,7 @@ def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] |
     if found is None:
         raise missing("ord", call.path["balance_order"])
     placed, transaction = found
-    command = EndTransaction(
-        env=call.env,
-        transaction=transaction.id,
-        member=transaction.member,
-        definition=transaction.definition,
-        state=state,
-        immediate=immediate,
-        received_at=call.now,
-        reason=call.body.reason,
-        once=once_of(call),
-    )
+    command = ending(call, transaction, state, immediate=immediate)
     decimals = call.definition(placed.definition).decimals
     answer = ask(call, command, lambda row: order_view(call, placed, Transaction(**row)), decimals=decimals)
     return unless_rejected(answer)

@@ -80,20 +80,11 @@ class Completed(Ended):
 def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
     """Begin a transaction."""
     asked: TransactionAsked = call.body
-    with snapshot(call.parts.engine) as connection:
-        member = find_member(connection, call.env, asked.member)
-        definition = choose_definition(
-            connection,
-            call.catalog,
-            call.env,
-            member.id,
-            program=asked.program,
-            name=asked.balance_definition,
-        )
+    member, definition = booked_for(call, asked.member, program=asked.program, name=asked.balance_definition)
     command = BeginTransaction(
         env=call.env,
         id=ids.new_id(call.now),
-        member=member.id,
+        member=member,
         definition=definition.id,
         kind=asked.type,
         amount=_amount(asked, definition),
@@ -127,18 +118,33 @@ def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] |
         found = find_transaction(connection, call.env, number)
     if found is None:
         raise missing("txn", call.path["transaction"])
-    command = EndTransaction(
+    command = ending(call, found, state, immediate=immediate)
+    return _submit(call, command, call.definition(found.definition))
+
+
+def booked_for(
+    call: Call, reference: str, *, program: str | None, name: str | None
+) -> tuple[int, Definition]:
+    """Return the member and the balance definition (of this program, by this name) that a body means."""
+    with snapshot(call.parts.engine) as connection:
+        member = find_member(connection, call.env, reference).id
+        definition = choose_definition(connection, call.catalog, call.env, member, program=program, name=name)
+    return member, definition
+
+
+def ending(call: Call, transaction: Transaction, state: str, *, immediate: bool) -> EndTransaction:
+    """Return the command that completes or cancels a transaction, as a request asks for it."""
+    return EndTransaction(
         env=call.env,
-        transaction=number,
-        member=found.member,
-        definition=found.definition,
+        transaction=transaction.id,
+        member=transaction.member,
+        definition=transaction.definition,
         state=state,
         immediate=immediate,
         received_at=call.now,
         reason=call.body.reason,
         once=once_of(call),
     )
-    return _submit(call, command, call.definition(found.definition))
 
 
 def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from adapter.store import tables as t
-from adapter.store.reading.paging import Page, decode_cursor, page_of
+from adapter.store.reading.paging import Page, equal, newest_first, page_of, within
 
 if TYPE_CHECKING:
     from adapter.clock import Millis
@@ -63,22 +63,16 @@ def list_events(
 ) -> Page[Any]:
     """Return a page of events without their bodies, newest first."""
     columns = t.events.c
-    query = select(*_SHORT).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(columns.id < decode_cursor(cursor, int)[0])
-    for column, value in (
+    query = newest_first(_SHORT, t.events, env, limit, cursor)
+    query = equal(
+        query,
         (columns.state, chosen.state),
         (columns.source, chosen.source),
         (columns.topic, chosen.topic),
         (columns.member, chosen.member),
         (columns.order_ref, chosen.order),
-    ):
-        if value is not None:
-            query = query.where(column == value)
-    if chosen.since is not None:
-        query = query.where(columns.received_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(columns.received_at < chosen.until)
+    )
+    query = within(query, columns.received_at, chosen.since, chosen.until)
     return page_of(connection.execute(query).all(), limit, lambda row: (row.id,))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select
 
 from adapter.store import tables as t
-from adapter.store.reading.paging import Page, decode_cursor, page_of
+from adapter.store.reading.paging import Page, newest_first, page_of, within
 
 if TYPE_CHECKING:
     from adapter.clock import Millis
@@ -45,17 +45,12 @@ def list_messages(
 ) -> Page[Any]:
     """Return a page of messages without their bodies, newest first."""
     columns = t.messages.c
-    query = select(*_SHORT).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(columns.id < decode_cursor(cursor, int)[0])
+    query = newest_first(_SHORT, t.messages, env, limit, cursor)
     if chosen.type is not None:
         query = query.where(columns.type == chosen.type)
     if chosen.member is not None:
         query = query.where(columns.member == chosen.member)
-    if chosen.since is not None:
-        query = query.where(columns.created_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(columns.created_at < chosen.until)
+    query = within(query, columns.created_at, chosen.since, chosen.until)
     return page_of(connection.execute(query).all(), limit, lambda row: (row.id,))
 
 

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import orjson
+from sqlalchemy import ColumnElement, Select, Table, select
 
 from adapter.errors import Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from adapter.clock import Millis
 
 Item = TypeVar("Item")
 Seen = TypeVar("Seen")
@@ -63,6 +66,32 @@ def decode_cursor(cursor: str, *kinds: type) -> tuple[Any, ...]:
 
 def _in_range(place: list[Any]) -> bool:
     return all(not isinstance(part, int) or 0 <= part < 1 << 63 for part in place)
+
+
+def newest_first(
+    columns: Iterable[ColumnElement[Any]], table: Table, env: int, limit: int, cursor: str | None
+) -> Select[Any]:
+    """Return the query of a page of an environment's rows by their ids, the newest first, with one more than `limit`.
+
+    Raises `CursorInvalid`.
+    """
+    of_env = select(*columns).where(table.c.env == env)
+    query = of_env.order_by(table.c.id.desc()).limit(limit + 1)
+    return query if cursor is None else query.where(table.c.id < decode_cursor(cursor, int)[0])
+
+
+def equal(query: Select[Any], *wanted: tuple[ColumnElement[Any], object]) -> Select[Any]:
+    """Narrow a query to the rows whose columns have these values; None leaves a column alone."""
+    return query.where(*(column == value for column, value in wanted if value is not None))
+
+
+def within(
+    query: Select[Any], column: ColumnElement[Any], since: Millis | None, until: Millis | None
+) -> Select[Any]:
+    """Narrow a query to a period: from `since` on, and before `until`."""
+    if since is not None:
+        query = query.where(column >= since)
+    return query if until is None else query.where(column < until)
 
 
 def page_of(rows: Sequence[Item], limit: int, place: Callable[[Item], tuple[int | str, ...]]) -> Page[Item]:

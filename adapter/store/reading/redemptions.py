@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select
 
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.reading.paging import Page, decode_cursor, page_of
+from adapter.store.reading.paging import Page, equal, newest_first, page_of, within
 from adapter.store.rows import REDEMPTION_COLUMNS, columns_of
 
 if TYPE_CHECKING:
@@ -52,28 +52,22 @@ def list_redemptions(
 ) -> Page[Redemption]:
     """Return a page of redemptions, newest first."""
     columns = t.redemptions.c
-    query = select(*_COLUMNS).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(columns.id < decode_cursor(cursor, int)[0])
-    for column, value in (
+    query = newest_first(_COLUMNS, t.redemptions, env, limit, cursor)
+    query = equal(
+        query,
         (columns.member, chosen.member),
         (columns.kind, chosen.kind),
         (columns.code, None if chosen.code is None else chosen.code.strip().upper()),
         (columns.reward, chosen.reward),
         (columns.order_source, chosen.source),
         (columns.order_ref, chosen.order),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    )
     if chosen.state is not None:
         query = query.where(_stands(chosen.state, now))
     if chosen.flagged is not None:
         open_flag = and_(columns.flagged.is_not(None), columns.flag_cleared_at.is_(None))
         query = query.where(open_flag if chosen.flagged else not_(open_flag))
-    if chosen.since is not None:
-        query = query.where(columns.created_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(columns.created_at < chosen.until)
+    query = within(query, columns.created_at, chosen.since, chosen.until)
     return page_of([Redemption(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
 
 from adapter.book.state import Transaction
 from adapter.store import tables as t
-from adapter.store.reading.paging import Page, decode_cursor, page_of
+from adapter.store.reading.paging import Page, equal, newest_first, page_of, within
 from adapter.store.rows import TRANSACTION_COLUMNS, columns_of
 
 if TYPE_CHECKING:
@@ -51,25 +51,19 @@ def list_transactions(
 ) -> Page[Transaction]:
     """Return a page of transactions, newest first."""
     columns = t.transactions.c
-    query = select(*_COLUMNS).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(columns.id < decode_cursor(cursor, int)[0])
-    for column, value in (
+    query = newest_first(_COLUMNS, t.transactions, env, limit, cursor)
+    query = equal(
+        query,
         (columns.member, chosen.member),
         (columns.kind, chosen.kind),
         (columns.order_source, chosen.source),
         (columns.definition, chosen.definition),
-    ):
-        if value is not None:
-            query = query.where(column == value)
+    )
     if chosen.state is not None:
         query = query.where(in_state(chosen.state, chosen.now))
     if chosen.metadata is not None:
         query = query.where(columns.id.in_(labelled(env, chosen.metadata)))
-    if chosen.since is not None:
-        query = query.where(columns.created_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(columns.created_at < chosen.until)
+    query = within(query, columns.created_at, chosen.since, chosen.until)
     return page_of([Transaction(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
 
 

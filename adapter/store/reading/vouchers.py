@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from adapter.book.voucher import Voucher, VoucherState
 from adapter.store import tables as t
-from adapter.store.reading.paging import Page, decode_cursor, page_of
+from adapter.store.reading.paging import Page, equal, newest_first, page_of, within
 from adapter.store.rows import VOUCHER_COLUMNS, columns_of
 
 if TYPE_CHECKING:
@@ -48,19 +48,17 @@ def list_vouchers(
 ) -> Page[Voucher]:
     """Return a page of vouchers, newest first."""
     columns = t.vouchers.c
-    query = select(*_COLUMNS).where(columns.env == env).order_by(columns.id.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(columns.id < decode_cursor(cursor, int)[0])
+    query = newest_first(_COLUMNS, t.vouchers, env, limit, cursor)
     code = None if chosen.code is None else chosen.code.upper()
-    for column, value in ((columns.member, chosen.member), (columns.code, code), (columns.rule, chosen.rule)):
-        if value is not None:
-            query = query.where(column == value)
+    query = equal(
+        query,
+        (columns.member, chosen.member),
+        (columns.code, code),
+        (columns.rule, chosen.rule),
+    )
     if chosen.state is not None:
         query = query.where(_stands(chosen.state, now))
-    if chosen.since is not None:
-        query = query.where(columns.attributed_at >= chosen.since)
-    if chosen.until is not None:
-        query = query.where(columns.attributed_at < chosen.until)
+    query = within(query, columns.attributed_at, chosen.since, chosen.until)
     return page_of([Voucher(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
 
 
