@@ -17,13 +17,15 @@ With 1 for each 1.00 of 90.00 and 50 for each of two bags at 15.00 it is 90 + 10
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from adapter.clock import Millis
 from adapter.program.earning import MICROS, Basis, basis_of, counts, kept_of, micros
 from adapter.program.moments import closing, opening
 from adapter.program.reasons import Reason
@@ -31,7 +33,6 @@ from adapter.program.reasons import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from adapter.clock import Millis
     from adapter.events import Refund, Totals
     from adapter.program.model import Earning, Rule
 
@@ -48,8 +49,7 @@ NEARNESS = (
 """Why a rule gives nothing. Where no rule gives anything, the reason is that of the rule that came nearest."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(msgspec.Struct, frozen=True, gc=False):
     """What rules ask besides the order's totals."""
 
     placed_at: Millis
@@ -62,8 +62,7 @@ class Occasion:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True, gc=False):
     """What one rule gave, in smallest units, and for what."""
 
     rule: str
@@ -71,8 +70,7 @@ class Share:
     basis: Basis
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(msgspec.Struct, frozen=True, gc=False):
     """What an order earned in smallest units; `reason` says why it is nothing, or less than the rules say."""
 
     points: int

@@ -45,14 +45,20 @@ def months_after(day: Day, months: int) -> Day:
 
 def anniversaries(start: Day, timezone: str, after: Millis) -> Iterator[Millis]:
     """Yield the instants at which so many whole years are over, those after an instant."""
-    years = max(to_datetime(after).year - date.fromordinal(start).year - 1, 1)
+    return (at for at, _ in periods(start, timezone, after, months=12))
+
+
+def periods(start: Day, timezone: str, after: Millis, *, months: int) -> Iterator[tuple[Millis, int]]:
+    """Yield the instants at which so many whole periods are over, those after an instant, and how many months those are."""
+    begun = 12 * (to_datetime(after).year - date.fromordinal(start).year - 1)
+    number = max(begun // months, 1)
     while True:
-        at = midnight(months_after(start, 12 * years), timezone)
+        at = midnight(months_after(start, months * number), timezone)
         if at > LATEST - 366 * 86_400_000:
             return
         if at > after:
-            yield at
-        years += 1
+            yield at, months * number
+        number += 1
 
 
 def window_start(at: Millis, window: Window, timezone: str) -> Day:

@@ -11,8 +11,9 @@ every sum is exact; what an award is made of it is `award.py`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from adapter.events import Line, Refund, RefundState, Totals
 
@@ -27,11 +28,10 @@ MICROS = 1_000_000
 
 def micros(amount: Decimal) -> int:
     """Return an amount in whole millionths; finer digits are cut off."""
-    return int(amount.scaleb(6))
+    return int(amount.scaleb(6)) if amount else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Basis:
+class Basis(msgspec.Struct, frozen=True, gc=False):
     """What counts of an order, in millionths. The other sums are what refunds are measured against."""
 
     counted: int  # the basis itself
@@ -43,28 +43,31 @@ class Basis:
 
 def basis_of(totals: Totals, earning: Earning, rule: Rule | None = None) -> Basis:
     """Return what the program counts of these totals, or what one rule of it does."""
-    lines = sum(micros(line.amount) for line in totals.lines)
-    counting = [line for line in totals.lines if counts(line, earning.exclude)]
-    whole = sum(micros(line.amount) for line in counting)
-    chosen = (
-        [line for line in counting if rule.takes(line)] if rule is not None and rule.selects else counting
-    )
-    eligible = sum(micros(line.amount) for line in chosen)
+    told = [(line, micros(line.amount)) for line in totals.lines]
+    counting = [one for one in told if counts(one[0], earning.exclude)]
+    chosen = counting
+    if rule is not None and rule.selects:
+        chosen = [one for one in counting if rule.takes(one[0])]
+    lines, eligible = _sum(told), _sum(chosen)
     counted = eligible
     if lines > 0:
         counted -= micros(totals.discount) * eligible // lines
     if earning.include_tax:
-        counted += sum(micros(line.tax) for line in chosen)
+        counted += sum([micros(line.tax) for line, _ in chosen])
     if chosen is counting:
         counted += micros(totals.shipping) if earning.include_shipping else 0
         counted -= micros(totals.points_paid)
     else:
-        counted -= _share(micros(totals.points_paid), eligible, whole)
+        counted -= _share(micros(totals.points_paid), eligible, _sum(counting))
     goods = micros(totals.total) - micros(totals.shipping)
-    if len(chosen) == len(totals.lines):  # nearly always
+    if len(chosen) == len(told):  # nearly always
         return Basis(max(counted, 0), eligible, lines, max(goods, 0))
-    outside = frozenset(line.id for line in totals.lines) - {line.id for line in chosen}
+    outside = frozenset(line.id for line in totals.lines) - {line.id for line, _ in chosen}
     return Basis(max(counted, 0), eligible, lines, max(goods, 0), outside)
+
+
+def _sum(told: list[tuple[Line, int]]) -> int:
+    return sum([amount for _, amount in told])
 
 
 def counts(line: Line, exclude: Exclusions) -> bool:

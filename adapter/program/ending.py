@@ -5,6 +5,7 @@ a day ends with the midnight after it, so a day in which the clocks change is as
 
     months = 12                         twelve months after they became available, to the same time of day
     months = 12, end_of = "month"       at the end of the month in which that is
+    weeks = 2, start_of = "week"        at the start of the week in which that is
     end_of = "year"                     at the end of the year in which they became available
     on = "31-12"                        at the end of the next 31 December; credited on that day, with it
     inactive_months = 6                 all of a member's points, six months after the last activity
@@ -19,10 +20,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from adapter.clock import LATEST, Millis, to_datetime
+from adapter.clock import LATEST, Millis, to_datetime, to_millis
 from adapter.program.part import Part
 
 MONTHS = {"month": 1, "quarter": 3, "year": 12}
+Period = Literal["day", "week", "month", "quarter", "year"]
+DAYS_OF_A_WEEK = 7
 LEAP_YEAR = 2024  # has every day that a year can have
 FAR: Millis = LATEST - 300 * 366 * 86_400_000  # from here on no calendar reaches the longest term
 
@@ -32,9 +35,12 @@ Activity = Literal["earn", "spend"]
 class Expiry(Part):
     """When credited points end. Nothing given: never. Of a fixed end and inactivity the earlier counts."""
 
+    years: Annotated[int, Field(ge=1, le=100)] | None = None  # terms add up
     months: Annotated[int, Field(ge=1, le=1200)] | None = None
+    weeks: Annotated[int, Field(ge=1, le=5200)] | None = None
     days: Annotated[int, Field(ge=1, le=36500)] | None = None
-    end_of: Literal["month", "quarter", "year"] | None = None  # not before the end of this period
+    end_of: Period | None = None  # not before the end of this period
+    start_of: Period | None = None  # at the start of the period that the term ends in, if that is to come
     on: Annotated[str, Field(pattern=r"^\d\d-\d\d$")] | None = None  # day and month: the next such day
     inactive_months: Annotated[int, Field(ge=1, le=1200)] | None = None  # since the member's last activity
     inactive_days: Annotated[int, Field(ge=1, le=36500)] | None = None
@@ -43,7 +49,17 @@ class Expiry(Part):
     @property
     def fixed(self) -> bool:
         """Return whether points end by themselves, whatever their member does."""
-        return not (self.months is None and self.days is None and self.end_of is None and self.on is None)
+        return self.has_term or self.end_of is not None or self.on is not None
+
+    @property
+    def has_term(self) -> bool:
+        return bool(self.years or self.months or self.weeks or self.days)
+
+    @property
+    def term(self) -> tuple[int, int]:
+        """Return how many months and days pass."""
+        months = (self.years or 0) * MONTHS["year"] + (self.months or 0)
+        return months, (self.weeks or 0) * DAYS_OF_A_WEEK + (self.days or 0)
 
     @property
     def by_inactivity(self) -> bool:
@@ -66,8 +82,10 @@ class Expiry(Part):
 
     @model_validator(mode="after")
     def _has_one_form(self) -> Self:
-        if self.on is not None and (self.months or self.days or self.end_of):
-            raise ValueError("on: a day of the year stands alone, without months, days and end_of")
+        if self.on is not None and (self.has_term or self.end_of or self.start_of):
+            raise ValueError("on: a day of the year stands alone, without a term, end_of and start_of")
+        if self.start_of is not None and (self.end_of is not None or not self.has_term):
+            raise ValueError("start_of: give a term with it that is over in such a period, and no end_of")
         return self
 
 
@@ -85,7 +103,10 @@ def expires_at(available_at: Millis, expiry: Expiry, timezone: str) -> Millis | 
     moment = to_datetime(available_at).astimezone(ZoneInfo(timezone))
     if expiry.on is not None:
         return _instant(_after_day(moment, expiry.on))
-    end = _later(moment, expiry.months, expiry.days)
+    end = later(moment, *expiry.term)
+    if expiry.start_of is not None:
+        start = start_of(end, expiry.start_of)
+        return _instant(start if start > moment else _end_of(end, expiry.start_of))
     return _instant(end if expiry.end_of is None else _end_of(end, expiry.end_of))
 
 
@@ -96,21 +117,37 @@ def idle_at(active_at: Millis, expiry: Expiry, timezone: str) -> Millis | None:
     if active_at > FAR:
         return LATEST
     moment = to_datetime(active_at).astimezone(ZoneInfo(timezone))
-    return _instant(_later(moment, expiry.inactive_months, expiry.inactive_days))
+    return _instant(later(moment, expiry.inactive_months, expiry.inactive_days))
 
 
-def _later(moment: datetime, months: int | None, days: int | None) -> datetime:
+def later(moment: datetime, months: int | None, days: int | None) -> datetime:
+    """Return the moment after so many months and days, or before it where they are less than nothing."""
     years, month = divmod(moment.month - 1 + (months or 0), MONTHS["year"])
     year = moment.year + years
     day = min(moment.day, calendar.monthrange(year, month + 1)[1])
     return moment.replace(year=year, month=month + 1, day=day) + timedelta(days=days or 0)
 
 
-def _end_of(moment: datetime, period: str) -> datetime:
-    """Return the midnight at which the period with this moment ends."""
+def start_of(moment: datetime, period: Period) -> datetime:
+    """Return the midnight at which the period with this moment begins; weeks begin on Monday."""
+    day = datetime(moment.year, moment.month, moment.day, tzinfo=moment.tzinfo)
+    if period == "day":
+        return day
+    if period == "week":
+        return day - timedelta(days=day.weekday())
     length = MONTHS[period]
-    years, month = divmod((moment.month - 1) // length * length + length, MONTHS["year"])
-    return datetime(moment.year + years, month + 1, 1, tzinfo=moment.tzinfo)
+    return day.replace(month=(day.month - 1) // length * length + 1, day=1)
+
+
+def _end_of(moment: datetime, period: Period) -> datetime:
+    """Return the midnight at which the period with this moment ends."""
+    start = start_of(moment, period)
+    if period == "day":
+        return start + timedelta(days=1)
+    if period == "week":
+        return start + timedelta(days=DAYS_OF_A_WEEK)
+    years, month = divmod(start.month - 1 + MONTHS[period], MONTHS["year"])
+    return start.replace(year=start.year + years, month=month + 1)
 
 
 def _after_day(moment: datetime, written: str) -> datetime:
@@ -125,4 +162,4 @@ def _after_day(moment: datetime, written: str) -> datetime:
 
 
 def _instant(end: datetime) -> Millis:
-    return min(round(end.timestamp() * 1000), LATEST)
+    return min(to_millis(end), LATEST)

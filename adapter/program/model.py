@@ -10,18 +10,21 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from adapter.program.anniversaries import Anniversaries
+from adapter.program.bonuses import Bonuses
 from adapter.program.bounds import BalanceDefinition
 from adapter.program.days import Window
 from adapter.program.ending import Expiry
 from adapter.program.moments import Moment, closing, opening
-from adapter.program.part import Currency, Money, Name, Part, Rate
+from adapter.program.part import Currency, Described, Money, Name, Part, Rate
 from adapter.program.reminding import Reminders
+from adapter.program.rewards import Reward, check_currency
 from adapter.program.tiers import TierGroup, twice_in
 from adapter.program.vouchers import VoucherRule
-from adapter.program.worth import EXPONENTS
 
 if TYPE_CHECKING:
     from adapter.clock import Millis
@@ -38,13 +41,13 @@ class Selection(Part):
     products: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def empty(self) -> bool:
         return not (self.skus or self.products or self.categories)
 
     def has(self, line: Line) -> bool:
         """Return whether a line is one of them."""
-        return (
+        return not self.empty and (
             line.sku in self.skus
             or line.product in self.products
             or any(category in self.categories for category in line.categories)
@@ -83,7 +86,7 @@ class Rule(Part):
         """Return the points for 1.00 of this currency."""
         return self.rates.get(currency, Decimal(0)) if self.rates else self.rate
 
-    @property
+    @cached_property
     def selects(self) -> bool:
         """Return whether its lines may be fewer than all that count."""
         return not (self.only.empty and self.exclude.empty)
@@ -197,13 +200,6 @@ class TierLimits(Part):
     per_day: Money | None = None
 
 
-class Bonuses(Part):
-    """Points for what is no order, in whole units of the program's first balance definition."""
-
-    sign_up: Annotated[int, Field(ge=0, le=10**12)] = 0  # for becoming a member, once
-    birthday: Annotated[int, Field(ge=0, le=10**12)] = 0  # on the day, once a year
-
-
 class Redeeming(Part):
     """What points are worth when they are spent, how much may be spent, and how long a discount waits to be used."""
 
@@ -222,48 +218,16 @@ class Redeeming(Part):
 
     @model_validator(mode="after")
     def _is_in_a_currency(self) -> Self:
-        _check_currency(self.currency)
+        check_currency(self.currency)
         return self
 
 
-class Reward(Part):
-    """Something in the catalogue: money off an order, an item to be sent, or credit."""
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-    kind: Literal["discount", "item", "credit"]
-    cost: Annotated[int, Field(gt=0, le=10**12)]  # whole points
-    value: Money | None = None
-    currency: Currency | None = None  # of `value`; a credit to a balance definition has none
-    title: str | None = None
-    balance_definition: Name | None = None  # whose points it costs; the program's first
-    credits: Name | None = None  # the balance definition that a credit's value goes to; none: kept as money
-
-    @model_validator(mode="after")
-    def _is_worth_something(self) -> Self:
-        _check_currency(self.currency)
-        if self.credits is not None and self.kind != "credit":
-            raise ValueError("credits: only a reward of the kind credit goes to a balance definition")
-        if self.credits is not None and (not self.value or self.currency is not None):
-            raise ValueError("credits: give a value above zero in units of that balance, and no currency")
-        if self.credits is None and self.kind != "item" and not (self.value and self.currency):
-            raise ValueError(f"value: a {self.kind} has a value above zero and its currency")
-        if self.value is not None and self.currency is not None:
-            exponent = EXPONENTS[self.currency]
-            if self.value != round(self.value, exponent):
-                raise ValueError(f"value: {self.currency} has {exponent} decimals")
-        return self
-
-
-def _check_currency(currency: str | None) -> None:
-    if currency is not None and currency not in EXPONENTS:
-        raise ValueError(f"currency: {currency} is not a currency of ISO 4217")
-
-
-class Program(Part):
+class Program(Described):
     """One loyalty program."""
 
     name: Name
     state: State = "published"
+    archived: bool = False  # it has ended for good, and is not listed any more
     starts: Moment | None = None  # before then it is as good as a draft; a date is its first moment
     ends: Moment | None = None  # from then on it has ended; a date is included to its last moment
     spend_until: Moment | None = None  # once it has ended, points can still be spent so long
@@ -273,10 +237,14 @@ class Program(Part):
     )
     auto_process_due_orders: bool = False  # balance orders complete by themselves when they are due
     timezone: str = "UTC"
-    balance_definitions: tuple[BalanceDefinition, ...] = (BalanceDefinition(),)
+    balance_definitions: Annotated[tuple[BalanceDefinition, ...], Field(max_length=50)] = (
+        BalanceDefinition(),
+    )  # the first is the one that orders are awarded in; only a draft may do without any, until it ends
     earning: Earning = Earning()
     expiry: Expiry = Expiry()
     reminders: Reminders = Reminders()  # of points that end soon
+    voucher_reminders: Reminders = Reminders()  # of vouchers that end soon
+    anniversaries: Anniversaries = Anniversaries()  # of members, and of the tiers that they are on
     clawback: Clawback = Clawback()
     members: Members = Members()
     tier_groups: Annotated[tuple[TierGroup, ...], Field(max_length=20)] = ()
@@ -315,6 +283,48 @@ class Program(Part):
             raise ValueError("spend_until: say when it ends, or that its state is ended")
         return self
 
+    @field_validator("timezone")
+    @classmethod
+    def _is_a_time_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"there is no time zone {name!r}; write UTC or Europe/Berlin") from None
+        return name
+
+    @field_validator("balance_definitions")
+    @classmethod
+    def _keeps_balances(
+        cls, kept: tuple[BalanceDefinition, ...], info: ValidationInfo
+    ) -> tuple[BalanceDefinition, ...]:
+        if not kept and info.data.get("state") not in ("draft", "ended"):
+            raise ValueError("a program keeps at least one; leave it out for points")
+        if twice := twice_in(one.name for one in kept):
+            raise ValueError(f"two are called {twice!r}")
+        return kept
+
+    @model_validator(mode="after")
+    def _is_over_for_good(self) -> Self:
+        if self.archived and self.state != "ended":
+            raise ValueError("archived: only a program that has ended can be archived")
+        return self
+
+    def balance(self, name: str) -> BalanceDefinition | None:
+        """Return one of its balance definitions."""
+        return next((one for one in self.balance_definitions if one.name == name), None)
+
+    def of_balance(self, name: str) -> Program:
+        """Return the program as it is for one of its balances, which may say itself when its points end."""
+        return self._of_balances.get(name, self)
+
+    @cached_property
+    def _of_balances(self) -> dict[str, Program]:
+        return {
+            one.name: self.model_copy(update={"expiry": one.expiry})
+            for one in self.balance_definitions
+            if one.expiry is not None
+        }
+
     @cached_property
     def redeems(self) -> bool:
         """Return whether points can be spent on anything: on rewards, or on money off."""
@@ -328,7 +338,7 @@ class Program(Part):
     def _has_both_or_neither(self) -> Self:
         if (self.point_value is None) != (self.currency is None):
             raise ValueError("give point_value and currency together: one says nothing without the other")
-        _check_currency(self.currency)
+        check_currency(self.currency)
         return self
 
     @model_validator(mode="after")
@@ -365,13 +375,20 @@ class Program(Part):
     def has_standing(self) -> bool:
         """Return whether anything of it depends on where a member stands: only then is that kept at all."""
         return bool(
-            self.tier_groups or self.bonuses.sign_up or self.bonuses.birthday or self.earning.asks_others
+            self.tier_groups
+            or self.bonuses.sign_up
+            or self.bonuses.birthday
+            or self.earning.asks_others
+            or self.anniversaries.every != "never"
         )
 
     @model_validator(mode="after")
     def _names_its_tiers(self) -> Self:
         if twice_in(group.name for group in self.tier_groups):
             raise ValueError("tier_groups: two have the same name")
+        for group in self.tier_groups:
+            if group.balance_definition is not None and self.balance(group.balance_definition) is None:
+                raise ValueError(f"tier_groups: there is no balance definition {group.balance_definition!r}")
         known = {tier.name for group in self.tier_groups[:1] for tier in group.tiers}
         strange = sorted(self.earning.tiers_named - known) if self.tier_groups else []
         if strange:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from adapter.events import Refund, Totals
-    from adapter.program.model import Redeeming, Reward
+    from adapter.program.model import Redeeming
+    from adapter.program.rewards import Reward
 
 EVERYTHING = Earning(exclude=Exclusions(gift_cards=False))
 """Counts all lines of an order: what was paid for them is what a refund is measured against."""
@@ -49,6 +50,7 @@ class Offer:
 
 def reward_offer(reward: Reward, decimals: int, credited_decimals: int = 0) -> Offer:
     """Return what a reward is; `decimals` are those of the points that it costs."""
+    assert reward.cost is not None, "only what points buy is an offer"
     value = None
     if reward.value is not None and (reward.currency is not None or reward.credits is not None):
         exponent = EXPONENTS[reward.currency] if reward.currency is not None else credited_decimals
@@ -64,6 +66,11 @@ def points_offer(points: int, decimals: int, rules: Redeeming) -> Offer | None:
     money = Fraction(points, 10**decimals) * rate
     value = min(money.numerator // money.denominator, COST_MAX)
     return Offer("discount", points, value, rules.currency) if value else None
+
+
+def bare_offer(points: int) -> Offer:
+    """Return what points buy whose worth the program does not say: whatever the caller gives for them."""
+    return Offer("credit", points, None, None)
 
 
 def value_offer(value: int, decimals: int, rules: Redeeming) -> Offer | None:

@@ -1,4 +1,4 @@
-"""When members are reminded of points that end: some days before the day on which they can last be used.
+"""When members are reminded of points and vouchers that end: some days before the day on which they can last be used.
 
 A day is the calendar's in the program's time zone, and the hour of the day the program's. So whatever ends on one day
 is told of together, and a member hears at most once a day.
@@ -22,14 +22,14 @@ Days = Annotated[int, Field(ge=1, le=366)]
 
 
 class Reminders(Part):
-    """How long before their points end members are reminded: no days, no reminders."""
+    """How long before something of theirs ends members are reminded: no days, no reminders."""
 
     days_before: Annotated[tuple[Days, ...], Field(max_length=10)] = ()
     at: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "09:00"  # the time of day
 
 
 def reminds_at(ends_at: Millis | None, reminders: Reminders, timezone: str, after: Millis) -> Millis | None:
-    """Return the first instant after another at which a member is reminded of points that end then; None: never."""
+    """Return the first instant after another at which a member is reminded of what ends then; None: never."""
     if ends_at is None or not reminders.days_before:
         return None
     zone = ZoneInfo(timezone)

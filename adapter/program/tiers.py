@@ -3,6 +3,7 @@
 lifetime_points   points posted in a lifetime, less what was clawed back
 rolling_points    the same, of the last months: what was posted on a day counts until that day's end in so many
                   months
+balance           points of the balance now: usable and under holds, less what is owed
 spend             what was paid for orders, as the program counts it, less refunds; from the fact on that posts points
 rolling_spend     the same, of the last months
 """
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from adapter.points import points
-from adapter.program.part import Currency, Money, Name, Part
+from adapter.program.part import Currency, Described, Money, Name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,24 +24,26 @@ if TYPE_CHECKING:
 MONEY_DECIMALS = 6
 """Spend is kept in whole millionths of a currency, as the basis of an order is."""
 
-Measure = Literal["lifetime_points", "rolling_points", "spend", "rolling_spend"]
+Measure = Literal["lifetime_points", "rolling_points", "balance", "spend", "rolling_spend"]
 Moves = Literal["real_time", "membership_anniversary", "tier_anniversary"]
 Benefit = str | dict[str, str]
 
 
-class Tier(Part):
+class Tier(Described):
     """One tier: reached when the measure is at least its threshold, in whole points or in money."""
 
     name: Name
     threshold: Money = Decimal(0)
     benefits: tuple[Benefit, ...] = ()
+    unlisted: bool = False  # stands for having reached no tier, where a vendor's clients know of none
 
 
-class TierGroup(Part):
+class TierGroup(Described):
     """A ladder of tiers, the entry tier first. Every member is on one of them."""
 
     name: Name
     measure: Measure
+    balance_definition: Name | None = None  # whose points a measure of points is of; the program's first
     window_months: Annotated[int, Field(ge=1, le=120)] | None = None
     currency: Currency | None = None  # of spend: orders in another one do not count
     upgrade: Moves = "real_time"
@@ -103,6 +106,8 @@ class TierGroup(Part):
     def _measures_something(self) -> Self:
         if self.rolling != (self.window_months is not None):
             raise ValueError("window_months: a rolling measure needs it, and no other has one")
+        if self.of_spend and self.balance_definition is not None:
+            raise ValueError("balance_definition: only a measure of points is of a balance")
         if self.of_spend != (self.currency is not None):
             raise ValueError("currency: a measure of spend needs it, and no other has one")
         return self
