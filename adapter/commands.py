@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any
 
 import msgspec
@@ -17,7 +16,8 @@ class RecordEvent(msgspec.Struct, frozen=True, kw_only=True, tag="record_event",
 
     `refusal` is set where there are no events: the webhook is stored as `ignored` or `rejected` with that reason.
     `event_id` is set when a stored event is taken in again (a replay after a fix): its row is updated, and no key is
-    checked.
+    checked. `member` is set where a stored event is carried out in another book: whose it was, so that whom it makes
+    a member there is called the same.
     """
 
     env: int
@@ -30,6 +30,7 @@ class RecordEvent(msgspec.Struct, frozen=True, kw_only=True, tag="record_event",
     events: tuple[Event, ...] = ()
     refusal: tuple[str, str] | None = None  # (EventState.IGNORED or REJECTED, reason)
     event_id: int | None = None
+    member: int | None = None
 
 
 class Elapse(msgspec.Struct, frozen=True, kw_only=True, tag="elapse", gc=False):
@@ -41,7 +42,7 @@ class Elapse(msgspec.Struct, frozen=True, kw_only=True, tag="elapse", gc=False):
 
 
 class LapseVoucher(msgspec.Struct, frozen=True, kw_only=True, tag="lapse_voucher", gc=False):
-    """Let a voucher expire whose time is over."""
+    """Let a voucher expire whose time is over, or remind its member that it soon is."""
 
     env: int
     member: int
@@ -81,8 +82,10 @@ class BeginTransaction(Asked, frozen=True, kw_only=True, tag="begin_transaction"
     Pending, a credit waits in `pending` and a debit holds its points in `reserved`, until it is completed, cancelled,
     or past its `deadline`; or until `completes_at`, where time alone completes it. Credited points can be used once it is
     complete and `available_at` has come: in a program that posts in batches at the next boundary, unless `immediate`.
-    `points_end_at` is when they end; None: as the program says. Amounts are in the definition's smallest units. The
-    caller draws `id`, so that the stored command makes the same transaction again.
+    `points_end_at` is when they end, or so many milliseconds (`points_last`) after they can be used; None: as the
+    program says. Amounts are in the definition's smallest units. The
+    caller draws `id`, so that the stored command makes the same transaction again. `metadata` is any JSON
+    by name.
     """
 
     id: int
@@ -94,11 +97,12 @@ class BeginTransaction(Asked, frozen=True, kw_only=True, tag="begin_transaction"
     occurred_at: Millis
     deadline: Millis | None = None
     points_end_at: Millis | None = None
+    points_last: Millis | None = None
     available_at: Millis | None = None
     immediate: bool = False
     completes_at: Millis | None = None
     reason: str | None = None
-    metadata: dict[str, str] = {}
+    metadata: dict[str, Any] = {}
 
 
 class EndTransaction(Asked, frozen=True, kw_only=True, tag="end_transaction", gc=False):
@@ -109,6 +113,16 @@ class EndTransaction(Asked, frozen=True, kw_only=True, tag="end_transaction", gc
     definition: int
     state: str  # completed | cancelled
     immediate: bool = False  # as of `BeginTransaction`
+    reason: str | None = None
+
+
+class ReverseTransaction(Asked, frozen=True, kw_only=True, tag="reverse_transaction", gc=False):
+    """Undo a completed transaction by another one, once. The caller draws `id`, which is that one's."""
+
+    id: int
+    transaction: int
+    member: int
+    definition: int
     reason: str | None = None
 
 
@@ -140,8 +154,10 @@ class BeginRedemption(Asked, frozen=True, kw_only=True, tag="begin_redemption", 
     currency of redeeming) is set; what it costs and is worth is the program's to say. The caller draws `id` and `code`,
     so that the stored command makes the same redemption again. `order` is (source, the shop's id).
 
-    Until `locks_until` a discount that waits keeps all other redemptions of the balance back. `last_known` is what was
-    available when a till that could not ask last read the balance: it has granted this already, at `occurred_at`.
+    With `apply` a discount is used at once instead of held for its order; where the program gives no money for `points`,
+    it then is the caller who says what they are worth. Until `locks_until` a discount that waits, or was applied at once,
+    keeps all other redemptions of the balance back. `last_known` is what was available when a till that could not ask last
+    read the balance: it has granted this already, at `occurred_at`.
     """
 
     id: int
@@ -156,6 +172,7 @@ class BeginRedemption(Asked, frozen=True, kw_only=True, tag="begin_redemption", 
     shipping: dict[str, str] | None = None
     reason: str | None = None
     metadata: dict[str, str] = {}
+    apply: bool = False
     locks_until: Millis | None = None
     last_known: int | None = None
     last_sequence: int | None = None
@@ -194,10 +211,15 @@ class AttributeVoucher(Asked, frozen=True, kw_only=True, tag="attribute_voucher"
     percent: str | None = None
     ends_at: Millis | None = None
     reason: str | None = None
+    metadata: dict[str, str] = {}
+    worth: str | None = None  # decimal: what somebody says the reward is worth
+    valid_from: Millis | None = None
 
 
 class MoveVoucher(Asked, frozen=True, kw_only=True, tag="move_voucher", gc=False):
     """Redeem or revoke a voucher. `order` is (source, the shop's id) of the order that used it.
+
+    Held, it is kept for whoever drew the id `hold` until `until`, who redeems or releases it by that; nobody else uses it.
 
     One that a rule attributed is named by its `occasion` (program, rule, occasion) besides: its id is drawn anew where
     the book is made again.
@@ -206,9 +228,11 @@ class MoveVoucher(Asked, frozen=True, kw_only=True, tag="move_voucher", gc=False
     voucher: int
     member: int
     occasion: tuple[str, str, str] | None = None
-    state: str  # redeemed | revoked
+    state: str  # redeemed | revoked | held | released
     order: tuple[str, str] | None = None
     reason: str | None = None
+    hold: int | None = None
+    until: Millis | None = None
 
 
 class PlaceOrder(Asked, frozen=True, kw_only=True, tag="place_order", gc=False):
@@ -226,24 +250,54 @@ class PlaceOrder(Asked, frozen=True, kw_only=True, tag="place_order", gc=False):
     source: str  # engine | user
     due_at: Millis
     deadline: Millis | None = None  # past it, and still pending, it has expired
-    metadata: dict[str, str] = {}
+    metadata: dict[str, Any] = {}
+
+
+class BeginPayment(Asked, frozen=True, kw_only=True, tag="begin_payment", gc=False):
+    """Tell of a payment that is an order by itself, to rehearse what a shop's webhooks would tell. Nobody is charged.
+
+    `amount` is before discounts, in the currency's smallest unit; `redemptions` are taken off it. `source` is whose
+    customer ids `customer` is among; who is no member yet becomes one under the id `member`, where `program` enrols by
+    itself. The caller draws `id`.
+    """
+
+    id: int
+    source: str
+    program: str
+    amount: int
+    currency: str
+    member: int
+    customer: str | None = None
+    redemptions: tuple[int, ...] = ()
+    state: str = "pending"  # pending | completed | failed: as far as it gets at once
+
+
+class EndPayment(Asked, frozen=True, kw_only=True, tag="end_payment", gc=False):
+    """Tell how such a payment ended. Of two that come at once exactly one wins; the other is refused."""
+
+    payment: int
+    source: str
+    program: str
+    state: str  # completed | failed | cancelled | expired
 
 
 class EnrolMember(Asked, frozen=True, kw_only=True, tag="enrol_member", gc=False):
     """Make somebody a member, known to a shop or to none. The caller draws `id`.
 
-    `customer` is (source, the shop's customer id); `birthday` is YYYY-MM-DD. Without `welcome` no sign-up bonus is given:
-    they were members before, elsewhere.
+    `customer` is (source, the shop's customer id), `also` are further ones; `birthday` is YYYY-MM-DD. Without `welcome`
+    no sign-up bonus is given: they were members before, elsewhere.
     """
 
     id: int
     joined_at: Millis
     customer: tuple[str, str] | None = None
+    also: tuple[tuple[str, str], ...] = ()
     email: str | None = None
     name: str | None = None
     birthday: str | None = None
     metadata: dict[str, str] = {}
     welcome: bool = True
+    program: str | None = None  # the one that is joined; None: the shop's, or the only one there is
 
 
 class UpdateMember(Asked, frozen=True, kw_only=True, tag="update_member", gc=False):
@@ -255,6 +309,18 @@ class UpdateMember(Asked, frozen=True, kw_only=True, tag="update_member", gc=Fal
     name: str | UnsetType | None = UNSET
     birthday: str | UnsetType | None = UNSET
     metadata: dict[str, str] | UnsetType | None = UNSET
+
+
+class LinkCustomer(Asked, frozen=True, kw_only=True, tag="link_customer", gc=False):
+    """Let a further customer id of a shop lead to a member, or let one of theirs lead to nobody any more.
+
+    `customer` is (source, the shop's customer id); `id` tells the command from others.
+    """
+
+    id: int
+    member: int
+    customer: tuple[str, str]
+    linked: bool = True
 
 
 class TurnMember(Asked, frozen=True, kw_only=True, tag="turn_member", gc=False):
@@ -302,15 +368,19 @@ class AssignTier(Asked, frozen=True, kw_only=True, tag="assign_tier", gc=False):
 ApiCommand = (
     BeginTransaction
     | EndTransaction
+    | ReverseTransaction
     | PlaceOrder
     | Advise
     | BeginRedemption
     | MoveRedemption
     | ClearFlag
+    | BeginPayment
+    | EndPayment
     | AttributeVoucher
     | MoveVoucher
     | EnrolMember
     | UpdateMember
+    | LinkCustomer
     | TurnMember
     | MergeMembers
     | TransferPoints
@@ -319,34 +389,3 @@ ApiCommand = (
 """What the API asks for. Each is stored as an event once it is carried out; `engine/carrying.py` says how."""
 
 Command = RecordEvent | Elapse | LapseVoucher | Review | ApiCommand
-
-
-class EventState(StrEnum):
-    """What became of a stored event."""
-
-    APPLIED = "applied"  #: its facts are in the book
-    PARKED = "parked"  #: its facts are kept and wait for something; the reason says for what
-    IGNORED = "ignored"  #: nothing to do with points
-    REJECTED = "rejected"  #: authentic but not understood; kept whole, to be replayed after a fix
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The durable answer to a command.
-
-    For a `RecordEvent`: the id under which it is stored, its state, the reason if it is not simply applied, and
-    whether it had been stored before (then nothing happened, and id and state are the first one's).
-    For a command of the API: `row`, what it made or changed as it then was, column by column.
-    For a command that the book refused, or that met an unavailable database: `error` is the error's code, `reason` a
-    sentence, and `figures` what it depends on: points in smallest units, and money as text. `field` is the field of
-    the request that is at fault, if one is; `retry_after_s` says when asking again may help.
-    """
-
-    event: int | None = None
-    state: str | None = None
-    reason: str | None = None
-    duplicate: bool = False
-    error: str | None = None
-    row: dict[str, Any] | None = None
-    figures: dict[str, int | str] | None = None
-    field: str | None = None
-    retry_after_s: int | None = None

@@ -13,10 +13,10 @@ def points(amount: int, decimals: int) -> int | str:
     return amount if decimals == 0 else str(Decimal(amount).scaleb(-decimals))
 
 
-def smallest(written: int | str, decimals: int) -> int:
+def smallest(written: int | str, decimals: int, rounding: str | None = None) -> int:
     """Read an amount above zero into smallest units: `12`, or text such as `"12.50"`.
 
-    Raises `ValueError`, which says what is wrong with it.
+    What is finer is rounded (`rounding` is one of `decimal`'s) or refused. Raises `ValueError`, which says what is wrong.
     """
     try:
         amount = Decimal(written)
@@ -27,6 +27,10 @@ def smallest(written: int | str, decimals: int) -> int:
     if not 0 < amount <= MOST:
         raise ValueError(f"give an amount above zero and at most {MOST}")
     scaled = amount.scaleb(decimals)
+    if rounding is not None:
+        scaled = scaled.to_integral_value(rounding)
+        if not scaled:
+            raise ValueError("nothing is left of it once it is rounded")
     if scaled != int(scaled):
         raise ValueError(f"this balance has {decimals} decimals")
     return int(scaled)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.refusals import member_refusal
 from adapter.book.state import Advice
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
     from adapter.book.working import WorkingSet

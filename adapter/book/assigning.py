@@ -9,7 +9,7 @@ from adapter.book.refusals import member_refusal
 from adapter.book.tiers import assign, ladders_of, membership_of, place_in, release, review_tiers
 from adapter.book.transfers import Cause
 from adapter.clock import LATEST
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
     from adapter.book.working import WorkingSet

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from adapter.book.state import BalanceOrder
 from adapter.book.transacting import begin_transaction
-from adapter.commands import BeginTransaction, Outcome
+from adapter.commands import BeginTransaction
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
     from adapter.book.working import WorkingSet

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.state import Account
 from adapter.book.transfers import move
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
     from adapter.book.phases import Parts
@@ -29,6 +29,7 @@ class Bounds:
     most_credited: int | None
     most_debited: int | None
     partial: bool
+    retired: bool = False
 
 
 UNBOUNDED = Bounds(None, None, None, None, partial=False)
@@ -37,27 +38,32 @@ UNBOUNDED = Bounds(None, None, None, None, partial=False)
 def bounds_of(work: WorkingSet, env: int, definition: int) -> Bounds:
     """Return the bounds that the program sets now."""
     name = work.catalog.definitions[env, definition].name
-    for one in work.program_of(env, definition).balance_definitions:
-        if one.name == name:
-            return Bounds(
-                one.smallest("min_amount"),
-                one.smallest("max_amount"),
-                one.smallest("max_credit"),
-                one.smallest("max_debit"),
-                partial=one.overtaking == "partial",
-            )
-    return UNBOUNDED
+    one = work.program_of(env, definition).balance(name)
+    if one is None:
+        return UNBOUNDED
+    return Bounds(
+        one.smallest("min_amount"),
+        one.smallest("max_amount"),
+        one.smallest("max_credit"),
+        one.smallest("max_debit"),
+        partial=one.overtaking == "partial",
+        retired=one.retired,
+    )
 
 
 def fitting(bounds: Bounds, balance: Balance, kind: str, amount: int) -> int | Outcome:
     """Return how much of a new credit or debit is booked, or why none of it is."""
+    if bounds.retired:
+        return Outcome(
+            error="definition_retired", reason="This balance is retired: nothing is booked on it any more."
+        )
     most = bounds.most_credited if kind == "credit" else bounds.most_debited
     if most is not None and amount > most:
         why = f"It is more than one {kind} may be: ask for less, or in several."
         return Outcome(error=f"over_max_{kind}", reason=why, figures={"requested": amount, "limit": most})
     if kind == "debit":
         return _debited(bounds, balance.available, amount) or amount
-    return _credited(bounds, _held(balance) + balance.pending, amount)
+    return _credited(bounds, balance.held + balance.pending, amount)
 
 
 def held_to(
@@ -71,7 +77,7 @@ def held_to(
     if transaction.kind == "debit":
         left = balance.available + balance.reserved
         return parts, _debited(bounds, left, transaction.amount)
-    found = _credited(bounds, _held(balance) + balance.pending - transaction.amount, transaction.amount)
+    found = _credited(bounds, balance.held + balance.pending - transaction.amount, transaction.amount)
     if isinstance(found, Outcome):
         return parts, found
     ((lot, amount),) = parts
@@ -80,10 +86,6 @@ def held_to(
         move(change, route, [(lot, amount - found)], kind="cancel", transaction=transaction.id)
         transaction.amount = found
     return [(lot, found)], None
-
-
-def _held(balance: Balance) -> int:
-    return balance.available + balance.reserved - balance.owed
 
 
 def _debited(bounds: Bounds, held: int, amount: int) -> Outcome | None:

@@ -12,6 +12,7 @@ from adapter.book.lots import land
 from adapter.book.phases import close, give_back, use
 from adapter.book.state import Account
 from adapter.book.transfers import move
+from adapter.clock import LATEST
 from adapter.program.ending import expires_at
 from adapter.program.processing import posts_at
 
@@ -74,6 +75,8 @@ def _say_when(work: WorkingSet, transaction: Transaction, lot: Lot, done: Millis
     at = max(done, transaction.available_at or done)
     transaction.available_at = at if immediate else posts_at(at, program)
     lot.transaction = transaction.id
+    if transaction.points_last is not None:
+        lot.expires_at = min(transaction.available_at + transaction.points_last, LATEST)
     lot.expires_at = lot.expires_at or expires_at(transaction.available_at, program.expiry, program.timezone)
 
 

@@ -45,11 +45,17 @@ VETOES = (
 
 def count_posted(work: WorkingSet, change: Change) -> None:
     """Count what a change posted or clawed back, where a tier group asks for the sum of some months."""
-    env, member, definition = change.balance.key
+    env, member, definition = change.key
     name = work.catalog.definitions[env, definition].program
     program = work.catalog.version_at(env, name, change.now).program
-    asked = any(group.rolling and not group.of_spend for group in program.tier_groups)
-    if asked and definition == work.catalog.definition_of(env, name).id:
+    if not program.tier_groups:
+        return
+    asked = (
+        work.catalog.measured_in(env, name, group)
+        for group in program.tier_groups
+        if group.rolling and not group.of_spend
+    )
+    if any(one is not None and one.id == definition for one in asked):
         day = day_of(change.now, program.timezone)
         work.add_measure((env, member, definition, POINTS, day), change.balance.earned - change.earned)
 
@@ -121,10 +127,12 @@ def room_for(work: WorkingSet, order: Order, member: int, program: Program) -> i
 
 
 def amount_of(work: WorkingSet, group: TierGroup, whose: tuple[int, int, int], day: int) -> int:
-    """Return a member's measure for a tier group as of a day. `whose` is the program's first balance."""
-    if group.measure == "lifetime_points":
+    """Return a member's measure for a tier group as of a day. `whose` is the balance that it is of."""
+    if group.measure in ("lifetime_points", "balance"):
         balance = work.balances.get(whose)
-        return 0 if balance is None else balance.earned
+        if balance is None:
+            return 0
+        return balance.earned if group.measure == "lifetime_points" else balance.held
     days = work.measure(*whose, group.currency or POINTS)
     if not group.rolling:
         return days.get(ALWAYS, 0)

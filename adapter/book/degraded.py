@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.redemptions import move_on, take_again
 from adapter.book.state import RedemptionState
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 from adapter.points import points
 
 if TYPE_CHECKING:

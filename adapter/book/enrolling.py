@@ -12,16 +12,16 @@ from msgspec import UNSET
 
 from adapter import ids
 from adapter.book.news import tell_member
-from adapter.book.people import begin_member, lead_by_address, leave, member_at
+from adapter.book.people import begin_member, lead_by_address, leave, link, member_at, unlink
 from adapter.book.recording import claim_awaited, claim_orders
 from adapter.book.refusals import member_refusal, moved_on
 from adapter.book.transfers import Cause
 from adapter.book.working import Member, Person, WorkingSet
-from adapter.commands import Outcome
 from adapter.messages import MessageType
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
-    from adapter.commands import EnrolMember, TurnMember, UpdateMember
+    from adapter.commands import EnrolMember, LinkCustomer, TurnMember, UpdateMember
 
 TURNS = {"deleted": "deleted", "active": "restored", "erased": "erased"}
 """What became of a member, by the state that was asked for."""
@@ -32,30 +32,56 @@ def enrol_member(work: WorkingSet, command: EnrolMember, event: int) -> Outcome:
     env = command.env
     if (env, command.id) in work.members:
         return _exists("This id", command.id)
-    key = None if command.customer is None else (env, *command.customer)
-    known = None if key is None else work.identities.get(key)
-    if known is not None:
-        return _exists(":".join(command.customer or ()), known)
+    customers = (*(() if command.customer is None else (command.customer,)), *command.also)
+    for source, customer in customers:
+        known = work.identities.get((env, source, customer))
+        if known is not None:
+            return _exists(f"{source}:{customer}", known)
     if (known := member_at(work, env, command.email)) is not None:
         return _exists("This address", known)
     member = Member(env, command.id, "active", command.joined_at, work.now)
     person = Person(env, member.id, command.email, command.name, command.received_at, command.birthday)
     person.metadata = _dumped(command.metadata)
-    begin_member(work, member, person, key)
+    keys = [(env, *customer) for customer in customers]
+    begin_member(work, member, person, keys)
     program, cause = _program_of(work, command), Cause("member.created", work.now, event)
     if program is not None and command.welcome:
         work.joined.append((env, member.id, program))
     elif program is not None:
         work.stir(env, member.id, program, cause)
     lead_by_address(work, env, command.email, member.id)
-    if key is not None:
+    for key in keys:
         claim_awaited(work, key, member.id, cause)
     claim_orders(work, env, command.email, member.id, cause)
     return member_told(work, member, event, "created")
 
 
+def link_customer(work: WorkingSet, command: LinkCustomer, event: int) -> Outcome:
+    """Let a shop's customer id lead to a member, or to nobody any more; refused where it leads to somebody else."""
+    env, number = command.env, command.member
+    refusal = member_refusal(work, env, number)
+    if refusal is not None:
+        return refusal
+    key = (env, *command.customer)
+    known, shown = work.identities.get(key), ":".join(command.customer)
+    if not command.linked and known != number:
+        return Outcome(error="not_found", reason=f"{shown} is no customer id of this member.")
+    if command.linked and known is not None:
+        return _exists(shown, known)
+    member = work.members.get((env, number))
+    assert member is not None
+    if command.linked:
+        link(work, key, number)
+        claim_awaited(work, key, number, Cause("member.linked", work.now, event))
+    else:
+        unlink(work, key, number)
+    return member_told(work, member, event, "linked" if command.linked else "unlinked")
+
+
 def _program_of(work: WorkingSet, command: EnrolMember) -> str | None:
-    """Return the program that somebody joins: their shop's, or the only one there is."""
+    """Return the program that somebody joins: the one that is said, their shop's, or the only one there is."""
+    if command.program is not None:
+        return command.program
     source = None if command.customer is None else work.catalog.sources.get(command.customer[0])
     if source is not None and source.env == command.env:
         return source.program

@@ -14,7 +14,7 @@ from adapter.book.refusals import insufficient, member_refusal, program_refusal
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Cause, Change, move
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 from adapter.program.redeeming import BLOCK, Bar
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from adapter.book.advising import advice_of
 from adapter.book.state import RedemptionState
 from adapter.book.tiers import tier_of
 from adapter.clock import iso
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 from adapter.program.bars import Barred
 from adapter.program.redeeming import Bar, bar_of, day_began, in_smallest_units, limits_of
 
@@ -89,10 +89,15 @@ def lock_of(redemptions: Iterable[Redemption], now: Millis) -> Redemption | None
     """Return the redemption that locks its balance for longest; a lock past its time is over by itself."""
     locking = [one for one in redemptions if one.locks_until is not None and one.locks_until > now]
     return max(
-        (one for one in locking if one.state_at(now) == RedemptionState.PENDING),
-        key=lambda one: one.locks_until or 0,
-        default=None,
+        (one for one in locking if _keeps_lock(one, now)), key=lambda one: one.locks_until or 0, default=None
     )
+
+
+def _keeps_lock(redemption: Redemption, now: Millis) -> bool:
+    """Return whether its lock goes on: while it waits, or for its whole time where it was applied at once."""
+    state = redemption.state_at(now)
+    at_once = redemption.expires_at is None
+    return state == RedemptionState.PENDING or (at_once and state == RedemptionState.APPLIED)
 
 
 def _locked(lock: Redemption, now: Millis) -> Outcome:

@@ -3,9 +3,9 @@
 An order uses a redemption that was begun for it or for one of its payments, or whose code or id is among its discount
 codes. What the order says follows from its merged facts alone, so the same webhooks in any order end alike:
 
-    paid        a payment of it completed: the redemption is applied, less what refunds return
-    cancelled   the order is off, or its payments failed: released
-    open        neither: the redemption waits, until its deadline
+    paid        the redemption is applied, less what refunds return
+    cancelled   released
+    open        the redemption waits, until its deadline
 
 One that had been released, or had expired, and is paid after all is taken once more; a person is told by a flag. Where
 several orders use one, the first of these that any of them says holds. What the API moved stays as it is.
@@ -15,29 +15,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from adapter import ids
 from adapter.book.elapsing import let_time_pass, plan_next
-from adapter.book.orders import is_cancelled, totals_of
+from adapter.book.links import SAYINGS, Linked, links_of_order, read_linked, said_by, says_of, write_linked
+from adapter.book.orders import totals_of
 from adapter.book.posting import finish, tell_redemptions
 from adapter.book.redemptions import come_back, hold_again, let_go, move_on, take_again, use_held
 from adapter.book.settle import NeedsLots
 from adapter.book.state import RedemptionState
-from adapter.events import PaymentState
 from adapter.program.offers import returned_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from adapter.book.facts import Facts
     from adapter.book.state import Order, Redemption
     from adapter.book.transfers import Cause, Change
     from adapter.book.working import Link, OrderKey, WorkingSet
-    from adapter.events import Event
 
-SAYINGS = ("paid", "open", "cancelled")
-"""What an order can say; of several orders the first counts."""
 _WANTED = {
     "paid": RedemptionState.APPLIED,
     "open": RedemptionState.PENDING,
@@ -49,54 +43,6 @@ OWED = "its points were taken once more, and what was not there of them is owed"
 NOT_HELD_AGAIN = "its order is on again, and its points are not there to be held once more"
 USED_ANYWAY = "an order that was paid uses it, although it was released by hand"
 SEVERAL_ORDERS = "several orders that were paid use it"
-
-
-class Linked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
-    """What one order says of a redemption. `asked`: it was begun for this order, whatever the order's codes are."""
-
-    source: str
-    ref: str
-    says: str = "open"
-    returned: int = 0  # of the cost, for refunds
-    asked: bool = False
-
-
-_decoder = msgspec.json.Decoder(tuple[Linked, ...])
-
-
-def read_linked(text: str | None) -> tuple[Linked, ...]:
-    """Return what a redemption's row keeps of the orders that use it."""
-    return () if text is None else _decoder.decode(text)
-
-
-def links_of_order(key: OrderKey, facts: Facts) -> Iterator[Link]:
-    """Yield everything by which an order may name a redemption."""
-    env, source, ref = key
-    yield (env, "order", f"{source}:{ref}")
-    for one in facts.sources.values():
-        if one.totals is not None:
-            yield from _links_of_codes(env, one.totals.codes)
-        for payment in one.payments.values():
-            yield (env, "payment", payment.id)
-            yield from _links_of_codes(env, payment.codes)
-
-
-def links_of_event(key: OrderKey, event: Event) -> Iterator[Link]:
-    """Yield everything by which an event of an order may name a redemption."""
-    env, source, ref = key
-    yield (env, "order", f"{source}:{ref}")
-    if event.totals is not None:
-        yield from _links_of_codes(env, event.totals.codes)
-    if event.payment is not None:
-        yield (env, "payment", event.payment.id)
-        yield from _links_of_codes(env, event.payment.codes)
-
-
-def _links_of_codes(env: int, codes: Iterable[str]) -> Iterator[Link]:
-    """Yield the links that codes are; a redemption's own id is as good as its code."""
-    for code in codes:
-        number = ids.read("rdm", code.strip().lower())
-        yield (env, "code", code.strip().upper()) if number is None else (env, "id", str(number))
 
 
 def know_links(work: WorkingSet, redemption: Redemption) -> None:
@@ -130,54 +76,45 @@ def follow(work: WorkingSet, order: Order, before: Facts, cause: Cause) -> None:
             _settle(work, redemption, cause)
 
 
-def follow_order(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
-    """Bring a redemption that was begun for an order to what is known of that already."""
-    assert redemption.order_source is not None
-    assert redemption.order_ref is not None
-    entry = Linked(source=redemption.order_source, ref=redemption.order_ref, asked=True)
-    redemption.linked = _dump([entry])
-    order = work.orders.get((redemption.env, entry.source, entry.ref))
-    if order is not None and redemption.kind == "discount":
-        _hear(work, redemption, order, set())
-        _settle(work, redemption, cause)
+def follow_known(work: WorkingSet, redemption: Redemption, cause: Cause) -> None:
+    """Bring a redemption that was just begun to what is known already of the orders that use it."""
+    keys: dict[OrderKey, None] = {}
+    if redemption.order_source is not None and redemption.order_ref is not None:
+        entry = Linked(source=redemption.order_source, ref=redemption.order_ref, asked=True)
+        redemption.linked = write_linked([entry])
+        keys[redemption.env, entry.source, entry.ref] = None
+    for link in _links_of(redemption):
+        keys |= work.naming.get(link, {})
+    orders = [order for key in sorted(keys) if (order := work.orders.get(key)) is not None]
+    if redemption.kind != "discount" or not orders:
+        return
+    for order in orders:
+        _hear(work, redemption, order, set(links_of_order(order.key, order.facts)))
+    _settle(work, redemption, cause)
 
 
 def _hear(work: WorkingSet, redemption: Redemption, order: Order, links: set[Link]) -> None:
     """Keep what an order says; forget it where the order does not use the redemption any more."""
     told = {(one.source, one.ref): one for one in read_linked(redemption.linked)}
-    known = told.pop((order.source, order.ref), None)
+    known = told.get((order.source, order.ref))
     asked = known is not None and known.asked
-    if asked or any(link in links for link in _links_of(redemption) if link[1] != "order"):
-        told[order.source, order.ref] = Linked(
-            source=order.source,
-            ref=order.ref,
-            says=says_of(order.facts),
-            returned=_returned(work, redemption, order),
-            asked=asked,
-        )
-    entries = [told[key] for key in sorted(told)]
-    linked = _dump(entries)
+    uses = asked or any(link in links for link in _links_of(redemption) if link[1] != "order")
+    entry = Linked(
+        source=order.source,
+        ref=order.ref,
+        says=says_of(order.facts, order.source),
+        returned=_returned(work, redemption, order),
+        asked=asked,
+    )
+    linked = said_by(order, redemption.linked, entry if uses else None)
     if linked != redemption.linked:
         redemption.linked = linked
-        first = min(entries, key=lambda one: (not one.asked, SAYINGS.index(one.says)), default=None)
+        first = min(
+            read_linked(linked), key=lambda one: (not one.asked, SAYINGS.index(one.says)), default=None
+        )
         redemption.order_source, redemption.order_ref = (first.source, first.ref) if first else (None, None)
         know_links(work, redemption)
         work.redemptions.mark(redemption.id)
-
-
-def _dump(entries: list[Linked]) -> str | None:
-    return msgspec.json.encode(entries).decode() if entries else None
-
-
-def says_of(facts: Facts) -> str:
-    """Return what an order says of the redemptions that it uses."""
-    if is_cancelled(facts):
-        return "cancelled"
-    states = {payment.state for one in facts.sources.values() for payment in one.payments.values()}
-    if PaymentState.COMPLETED in states:
-        return "paid"
-    gone = {PaymentState.FAILED, PaymentState.CANCELLED}
-    return "cancelled" if states and states <= gone else "open"
 
 
 def _returned(work: WorkingSet, redemption: Redemption, order: Order) -> int:

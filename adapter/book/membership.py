@@ -23,6 +23,7 @@ class Membership:
     first_source: str | None = None  # the order that is the member's first one
     first_ref: str | None = None
     birthday_at: Millis | None = None  # when the next birthday begins
+    anniversary_at: Millis | None = None  # when there is next one to tell of, or a reminder
     next_due_at: Millis | None = None  # nothing of it changes by time alone before this
 
     @property

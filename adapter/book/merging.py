@@ -24,8 +24,8 @@ from adapter.book.refusals import member_refusal
 from adapter.book.state import Account, Advice, Lot, Transaction
 from adapter.book.transfers import Cause, Change, move
 from adapter.book.working import Person, WorkingSet
-from adapter.commands import Outcome
 from adapter.messages import MessageType
+from adapter.outcome import Outcome
 from adapter.program.redeeming import BLOCK
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ def _hand_on_vouchers(work: WorkingSet, env: int, old: int, into: int) -> None:
             what = (voucher.program, voucher.rule)
             work.occasions.pop((env, old, *what, voucher.occasion), None)
             while work.occasions.get((env, into, *what, voucher.occasion)) is not None:
-                voucher.occasion, voucher.decided = f"{voucher.occasion} merged", 1
+                voucher.occasion = f"{voucher.occasion} merged"
             work.occasions[env, into, *what, voucher.occasion] = voucher.id
         voucher.member = into
         work.vouchers.mark(voucher.id)

@@ -11,16 +11,19 @@ from adapter.book.working import Member, Message, Person, WorkingSet
 from adapter.clock import iso
 from adapter.messages import MessageType, render
 from adapter.points import points
-from adapter.program.worth import EXPONENTS
+from connectors.vendor import Told
 
 if TYPE_CHECKING:
-    from adapter.book.membership import TierChange
-    from adapter.book.state import Balance, Redemption, Transaction
+    from collections.abc import Mapping
+
+    from adapter.book.membership import Membership, Standing, TierChange
+    from adapter.book.state import Balance, Order, Redemption, Transaction
     from adapter.book.transfers import Change
-    from adapter.book.voucher import Voucher
     from adapter.catalog import Definition
     from adapter.clock import Millis
+    from adapter.program.anniversaries import Anniversary
     from adapter.program.tiers import TierGroup
+    from connectors.vendor import Vendor
 
 
 def tell_balance(work: WorkingSet, change: Change) -> None:
@@ -35,7 +38,7 @@ def tell_balance(work: WorkingSet, change: Change) -> None:
         "changes": {account: points(amount, decimals) for account, amount in change.deltas().items()},
         "balances": balances_view(balance, decimals),
     }
-    _queue(work, MessageType.BALANCE_UPDATED, data, balance.key, sequence=balance.sequence)
+    tell(work, MessageType.BALANCE_UPDATED, data, balance.key, sequence=balance.sequence)
 
 
 def tell_transaction(work: WorkingSet, transaction: Transaction) -> None:
@@ -51,11 +54,12 @@ def tell_transaction(work: WorkingSet, transaction: Transaction) -> None:
         "amount": points(transaction.amount, definition.decimals),
         "source": transaction.order_source,
         "order": transaction.order_ref,
+        "redemption": None if transaction.redemption is None else ids.show("rdm", transaction.redemption),
         "occurred_at": iso(transaction.occurred_at),
     }
     if transaction.state == "rejected":
         data["reason"] = transaction.reason
-    _queue(work, f"transaction.{transaction.state}", data, key)
+    tell(work, f"transaction.{transaction.state}", data, key)
 
 
 def tell_redemption(work: WorkingSet, redemption: Redemption, word: str) -> None:
@@ -74,6 +78,7 @@ def tell_redemption(work: WorkingSet, redemption: Redemption, word: str) -> None
         "returned": points(redemption.returned, definition.decimals),
         "transaction": ids.show("txn", redemption.transaction),
         "discount": money | {"code": redemption.code} if redemption.kind == "discount" else None,
+        "credit": _credit(work, redemption) if redemption.kind == "credit" else None,
         "source": redemption.order_source,
         "order": redemption.order_ref,
         "payment": redemption.payment,
@@ -81,49 +86,42 @@ def tell_redemption(work: WorkingSet, redemption: Redemption, word: str) -> None
         "tracking": redemption.tracking,
         "reason": redemption.reason,
         "flagged": redemption.flagged,
+        "created_at": iso(redemption.created_at),
     }
-    _queue(work, f"redemption.{word}", data, key)
+    tell(work, f"redemption.{word}", data, key)
 
 
-def tell_voucher(work: WorkingSet, voucher: Voucher, word: str) -> None:
-    """Queue `voucher.attributed`, `.redeemed`, `.revoked` or `.expired`, as it stands now."""
-    kind = f"voucher.{word}"
-    if not wanted(work, voucher.env, kind):
+def _credit(work: WorkingSet, redemption: Redemption) -> dict[str, Any]:
+    """Return what a credit gave: of a balance of ours, or money that is the subscriber's to grant."""
+    if redemption.credited is None:
+        return {"amount": redemption.value, "currency": redemption.currency, "balance_definition": None}
+    definition = work.catalog.definitions[redemption.env, redemption.credited]
+    amount = points(redemption.value or 0, definition.decimals)
+    return {"amount": amount, "currency": None, "balance_definition": definition.name}
+
+
+def tell_payment(work: WorkingSet, order: Order, payment: Mapping[str, Any], word: str) -> None:
+    """Queue `payment.created`, `.completed` and so on, of a payment that is rehearsed, as it stands now."""
+    kind = f"payment.{word}"
+    if not wanted(work, order.env, kind):
         return
-    data = {
-        "member": ids.show("mem", voucher.member),
-        "source_ids": sorted(work.source_ids.get((voucher.env, voucher.member), ())),
-        "voucher": ids.show("vou", voucher.id),
-        **voucher_view(voucher, work.now),
+    whose = () if order.member is None else work.source_ids.get((order.env, order.member), ())
+    data = payment_view(payment) | {
+        "member": None if order.member is None else ids.show("mem", order.member),
+        "source_ids": sorted(whose),
+        "program": order.program,
     }
-    body = render(kind, work.now, data)
-    message = Message(voucher.env, work.new_id(), kind, voucher.member, None, None, work.now, body)
-    work.messages.append(message)
+    tell(work, kind, data, (order.env, order.member, None))
 
 
-def voucher_view(voucher: Voucher, now: int) -> dict[str, Any]:
-    """Return what a voucher is worth and how it stands, as it is shown everywhere."""
-    exponent = None if voucher.currency is None else EXPONENTS[voucher.currency]
-    value = None if voucher.value is None or exponent is None else str(points(voucher.value, exponent))
+def payment_view(payment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a payment that is rehearsed as it is shown everywhere."""
     return {
-        "program": voucher.program,
-        "code": voucher.code,
-        "state": voucher.state_at(now),
-        "rule": voucher.rule,
-        "occasion": voucher.occasion,
-        "reward": voucher.reward,
-        "value": value,
-        "currency": voucher.currency,
-        "percent": voucher.percent,
-        "reason": voucher.reason,
-        "source": voucher.order_source,
-        "order": voucher.order_ref,
-        "attributed_at": iso(voucher.attributed_at),
-        "expires_at": None if voucher.expires_at is None else iso(voucher.expires_at),
-        **{
-            name: None if (at := getattr(voucher, name)) is None else iso(at)
-            for name in ("redeemed_at", "revoked_at")
-        },
+        **payment,
+        "payment": ids.show("pay", payment["payment"]),
+        "redemptions": [ids.show("rdm", number) for number in payment["redemptions"]],
+        "created_at": iso(payment["created_at"]),
+        "updated_at": iso(payment["updated_at"]),
     }
 
 
@@ -134,7 +132,7 @@ def tell_expired(work: WorkingSet, change: Change, amount: int) -> None:
         return
     definition = work.catalog.definitions[balance.env, balance.definition]
     data = _whose(work, balance, definition) | {"amount": points(amount, definition.decimals)}
-    _queue(work, MessageType.POINTS_EXPIRED, data, balance.key)
+    tell(work, MessageType.POINTS_EXPIRED, data, balance.key)
 
 
 def tell_tier(work: WorkingSet, change: TierChange, group: TierGroup, since: Millis) -> None:
@@ -142,7 +140,8 @@ def tell_tier(work: WorkingSet, change: TierChange, group: TierGroup, since: Mil
     if not wanted(work, change.env, MessageType.TIER_UPDATED):
         return
     key = (change.env, change.member)
-    decimals = work.catalog.definition_of(change.env, change.program).decimals
+    measured = work.catalog.measured_in(change.env, change.program, group)
+    decimals = measured.decimals if measured else 0
     place = group.place(change.to_tier)
     tier = group.entry if place is None else group.tiers[place]
     data = {
@@ -159,11 +158,30 @@ def tell_tier(work: WorkingSet, change: TierChange, group: TierGroup, since: Mil
         "cause": change.kind,
         "event": None if change.event is None else ids.show("evt", change.event),
     }
-    body = render(MessageType.TIER_UPDATED, work.now, data)
-    number = work.new_id()
-    work.messages.append(
-        Message(change.env, number, MessageType.TIER_UPDATED, change.member, None, None, work.now, body)
-    )
+    tell(work, MessageType.TIER_UPDATED, data, (change.env, change.member, None))
+
+
+def tell_anniversary(
+    work: WorkingSet, membership: Membership, standing: Standing | None, one: Anniversary
+) -> None:
+    """Queue `member.anniversary` or, of the tier of a standing, `tier.anniversary`; before the day `…_coming`."""
+    of_member, of_tier = MessageType.MEMBER_ANNIVERSARY, MessageType.TIER_ANNIVERSARY
+    if one.days_before:
+        of_member, of_tier = MessageType.MEMBER_ANNIVERSARY_COMING, MessageType.TIER_ANNIVERSARY_COMING
+    kind = of_member if standing is None else of_tier
+    if not wanted(work, membership.env, kind):
+        return
+    key = (membership.env, membership.member)
+    data = {
+        "member": ids.show("mem", membership.member),
+        "source_ids": sorted(work.source_ids.get(key, ())),
+        "program": membership.program,
+        **({} if standing is None else {"group": standing.tier_group, "tier": standing.tier}),
+        "since": iso(membership.joined_at if standing is None else standing.since),
+        "months": one.months,
+        "in_days": one.days_before,
+    }
+    tell(work, kind, data, (*key, None))
 
 
 def tell_ending(work: WorkingSet, change: Change, ends: dict[Millis, int]) -> None:
@@ -178,7 +196,7 @@ def tell_ending(work: WorkingSet, change: Change, ends: dict[Millis, int]) -> No
         "next_at": iso(parts[0][0]),
         "ends": [{"at": iso(at), "amount": points(amount, definition.decimals)} for at, amount in parts],
     }
-    _queue(work, MessageType.POINTS_EXPIRING, data, balance.key)
+    tell(work, MessageType.POINTS_EXPIRING, data, balance.key)
 
 
 def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Person | None) -> None:
@@ -189,12 +207,28 @@ def tell_member(work: WorkingSet, kind: MessageType, member: Member, person: Per
         "member": ids.show("mem", member.id),
         "source_ids": sorted(work.source_ids.get((member.env, member.id), ())),
         "state": member.state,
+        "created_at": iso(member.created_at),
         "email": person.email if person else None,
         "name": person.name if person else None,
         "merged_into": None if member.merged_into is None else ids.show("mem", member.merged_into),
     }
-    body = render(kind, work.now, data)
-    work.messages.append(Message(member.env, work.new_id(), kind, member.id, None, None, work.now, body))
+    tell(work, kind, data, (member.env, member.id, None))
+
+
+def tell_link(work: WorkingSet, key: tuple[int, str, str], member: int, kind: MessageType) -> None:
+    """Queue `member.linked` or `.unlinked`: which customer id of which source began or ceased to be a member's."""
+    env, source, customer = key
+    if not wanted(work, env, kind):
+        return
+    row = work.members.get((env, member))
+    data = {
+        "member": ids.show("mem", member),
+        "source_ids": sorted(work.source_ids.get((env, member), ())),
+        "source": source,
+        "customer": customer,
+        "created_at": None if row is None else iso(row.created_at),
+    }
+    tell(work, kind, data, (env, member, None))
 
 
 def balances_view(balance: Balance, decimals: int) -> dict[str, int | str]:
@@ -233,17 +267,43 @@ def _cause(change: Change) -> dict[str, Any]:
 
 def wanted(work: WorkingSet, env: int, kind: str) -> bool:
     """Return whether some endpoint asks for this type. Balances are told in any case: they witness the ledger."""
-    return any(endpoint.wants(kind) for endpoint in work.catalog.endpoints_of.get(env, ()))
+    return bool(work.audience(env, kind))
 
 
-def _queue(
+def tell(
     work: WorkingSet,
     kind: str,
     data: dict[str, Any],
-    key: tuple[int, int, int],
+    whose: tuple[int, int | None, int | None],
     *,
     sequence: int | None = None,
 ) -> None:
-    env, member, definition = key
-    body = render(kind, work.now, data)
-    work.messages.append(Message(env, work.new_id(), kind, member, definition, sequence, work.now, body))
+    """Queue a message in every format in which some endpoint asks for it."""
+    env, member, definition = whose
+    audience = work.audience(env, kind)
+    if audience.native or sequence is not None:
+        body = render(kind, work.now, data)
+        work.messages.append(Message(env, work.new_id(), kind, member, definition, sequence, work.now, body))
+    for vendor, event in audience.events:
+        _tell_as(work, vendor, event, (kind, data, whose))
+
+
+def _tell_as(
+    work: WorkingSet,
+    vendor: Vendor,
+    event: str,
+    said: tuple[str, dict[str, Any], tuple[int, int | None, int | None]],
+) -> None:
+    """Queue a vendor's event, where this change is an occasion for it."""
+    kind, data, (env, member, definition) = said
+    settings = work.catalog.dialect(env, vendor.name)
+    if settings is None:
+        return
+    number = work.new_id()
+    told = Told(number, kind, work.now, env, member, data, work.catalog, settings)
+    body = vendor.write(event, told)
+    if body is not None:
+        frozen = orjson.dumps(body)
+        work.messages.append(
+            Message(env, number, event, member, definition, None, work.now, frozen, vendor.name)
+        )

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from adapter.book.news import tell_voucher
+from adapter import ids
 from adapter.book.state import OrderState
 from adapter.book.voucher import Voucher, VoucherState
-from adapter.book.vouching import lapse, move_on
+from adapter.book.voucher_news import tell_voucher
+from adapter.book.vouchers import lapse, plan_reminder, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +45,8 @@ class _Turn:
 
 def vouch(work: WorkingSet) -> None:
     """Attribute and take back what a command gave or ended occasion to. Raises `NeedsVouchers`."""
+    if not (work.welcomed or work.earned_before or work.completed_before or work.tier_changes):
+        return
     turns = [*_of_members(work), *_of_tiers(work), *_of_points(work), *_of_orders(work)]
     work.welcomed.clear()
     work.tiers_told = len(work.tier_changes)
@@ -130,24 +133,20 @@ def _attribute(work: WorkingSet, turn: _Turn) -> None:
     number = work.occasions.get(turn.key)
     known = None if number is None else work.vouchers.get(number)
     if known is not None:
-        if known.state == VoucherState.REVOKED and not known.decided:
-            known.revoked_at = None
-            known.state, known.updated_at = VoucherState.ACTIVE, work.now
+        counts = known.state != VoucherState.REVOKED
+        if known.withdrawn and not known.decided and _has_room(work, turn, besides=counts):
+            known.withdrawn = 0
             work.vouchers.mark(known.id)
-            _count(work, turn, 1)
-            tell_voucher(work, known, "attributed")
+            settle(work, known)
         return
-    if (
-        rule.limit_per_member is not None
-        and work.voucher_counts.get(turn.key[:4], 0) >= rule.limit_per_member
-    ):
+    if not _has_room(work, turn):
         return
     voucher = Voucher(
         env,
         work.new_id(),
         member,
         program,
-        work.new_code(rule.code_prefix),
+        _code_of(work, turn),
         VoucherState.ACTIVE,
         work.now,
         work.now,
@@ -159,10 +158,24 @@ def _attribute(work: WorkingSet, turn: _Turn) -> None:
         percent=None if rule.percent is None else f"{rule.percent.normalize():f}",
         expires_at=None if rule.valid_days is None else work.now + rule.valid_days * DAY_MS,
     )
+    plan_reminder(work, voucher)
     work.occasions[turn.key] = voucher.id
+    work.codes[env, voucher.code] = voucher.id
     work.vouchers.put(voucher.id, voucher)
-    _count(work, turn, 1)
+    work.voucher_counts[turn.key[:4]] = work.voucher_counts.get(turn.key[:4], 0) + 1
     tell_voucher(work, voucher, "attributed")
+
+
+def _has_room(work: WorkingSet, turn: _Turn, *, besides: bool = False) -> bool:
+    """Return whether the member may have one more of this rule; `besides` one that counts already."""
+    limit = turn.rule.limit_per_member
+    return limit is None or work.voucher_counts.get(turn.key[:4], 0) - besides < limit
+
+
+def _code_of(work: WorkingSet, turn: _Turn) -> str:
+    """Return the voucher's code: the same one wherever the same occasion is told of the same member."""
+    secret = work.catalog.environments[turn.key[0]].secret
+    return ids.derived_code(turn.rule.code_prefix, secret, "\n".join(map(str, turn.key[1:])))
 
 
 def _take_back(work: WorkingSet, turn: _Turn) -> None:
@@ -171,11 +184,7 @@ def _take_back(work: WorkingSet, turn: _Turn) -> None:
     if voucher is None:
         return
     lapse(work, voucher)
-    if voucher.state == VoucherState.ACTIVE:
-        move_on(work, voucher, VoucherState.REVOKED)
-        _count(work, turn, -1)
-
-
-def _count(work: WorkingSet, turn: _Turn, more: int) -> None:
-    whose = turn.key[:4]
-    work.voucher_counts[whose] = work.voucher_counts.get(whose, 0) + more
+    if voucher.state in (VoucherState.ACTIVE, VoucherState.REDEEMED) and not voucher.decided:
+        voucher.withdrawn = 1  # one that an order uses goes once that order gives it back
+        work.vouchers.mark(voucher.id)
+        settle(work, voucher)

@@ -6,14 +6,17 @@ in it depends on what arrived first, because it never looks at anything but the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from adapter.clock import Millis
 from adapter.events import Customer, PaymentState, Shipment, Totals
 from adapter.program.award import Occasion, award_of, retained_of
 from adapter.program.earning import counts, micros, takes
 from adapter.program.ending import expires_at
+from adapter.program.model import Program
 from adapter.program.processing import posts_at
 from adapter.program.reasons import Reason
 
@@ -21,14 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapter.book.facts import Facts, SourceFacts
-    from adapter.clock import Millis
-    from adapter.program.model import Program
 
 DAY_MS = 86_400_000
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, gc=False):
     """What the order should hold at one instant, in smallest units."""
 
     award: int
@@ -72,7 +72,7 @@ def name_of(facts: Facts, owner: str) -> str | None:
 
 def placed_at(facts: Facts) -> Millis | None:
     """Return when the order was placed: the earliest that any source said."""
-    return min((one.placed_at for one in facts.sources.values() if one.placed_at is not None), default=None)
+    return min([one.placed_at for one in facts.sources.values() if one.placed_at is not None], default=None)
 
 
 def is_cancelled(facts: Facts) -> bool:
@@ -109,9 +109,8 @@ def shipped_at(facts: Facts, totals: Totals) -> Millis | None:
         whole = _whole_shipments(facts)
         paid = paid_at(facts, totals)
         return min((*whole, *(() if paid is None else (paid,))), default=None)
-    return min(
-        (at for one in facts.sources.values() if (at := _shipped_at(one, totals)) is not None), default=None
-    )
+    shipped = [_shipped_at(one, totals) for one in facts.sources.values()]
+    return min([at for at in shipped if at is not None], default=None)
 
 
 def _whole_shipments(facts: Facts) -> list[Millis]:
@@ -125,10 +124,10 @@ def _whole_shipments(facts: Facts) -> list[Millis]:
 
 def _shipped_at(one: SourceFacts, totals: Totals) -> Millis | None:
     live = [shipment for shipment in one.shipments.values() if not shipment.cancelled]
-    whole = min((shipment.at for shipment in live if shipment.lines is None), default=None)
-    missing = {line.id: line.quantity for line in totals.lines if line.ships}
+    whole = min([shipment.at for shipment in live if shipment.lines is None], default=None)
     if not any(shipment.lines for shipment in live):
         return whole
+    missing = {line.id: line.quantity for line in totals.lines if line.ships}
     for at, line, quantity in sorted([*_shipped_lines(live), *_refunded_lines(one, totals)]):
         if line in missing:
             missing[line] -= quantity
@@ -165,8 +164,7 @@ def available_at(awarded_at: Millis, program: Program) -> Millis:
     return posts_at(awarded_at + program.earning.hold_days * DAY_MS, program)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True, gc=False):
     """Everything besides the facts that a target depends on."""
 
     owner: str  # the source whose order it is
@@ -189,7 +187,7 @@ def target_of(facts: Facts, setting: Setting, now: Millis) -> Target:
     occasion = Occasion(placed, program.timezone, setting.decimals, setting.tier, setting.first, setting.room)
     worth = award_of(totals, program.earning, occasion)
     award, reason = worth.points, worth.reason
-    retained = min(retained_of(worth, one.refunds.values(), totals) for one in facts.sources.values())
+    retained = min([retained_of(worth, one.refunds.values(), totals) for one in facts.sources.values()])
     veto = _veto(facts, setting, placed)
     if veto is not None:
         award, retained, reason = (0 if veto is not Reason.CANCELLED else award), 0, veto
@@ -197,10 +195,12 @@ def target_of(facts: Facts, setting: Setting, now: Millis) -> Target:
         reason = Reason.FULLY_REFUNDED
     elif reason is None and refund_elsewhere(facts, totals):
         reason = Reason.REFUND_CURRENCY
-    parts = tuple((one.rule, one.points) for one in worth.shares if one.points and award)
     counted = Decimal(worth.basis.counted).scaleb(-6)
     target = _split(facts, totals, program, now, (award, retained, counted, reason))
-    return replace(target, parts=parts) if program.earning.rules else target
+    if not program.earning.rules:
+        return target
+    parts = tuple((one.rule, one.points) for one in worth.shares if one.points and award)
+    return msgspec.structs.replace(target, parts=parts)
 
 
 def _veto(facts: Facts, setting: Setting, placed: Millis) -> Reason | None:
@@ -236,12 +236,11 @@ def _split(
     """Divide what is retained into posted and pending points."""
     award, retained, basis, reason = worth
     steps = _steps(facts, totals, program, retained)
-    posted = max((amount for at, amount in steps if at <= now), default=0)
+    posted = max([amount for at, amount in steps if at <= now], default=0)
     later = [(at, amount) for at, amount in steps if at > now and amount > posted]
-    due_at = min((at for at, _ in later), default=None)
-    due = max((amount for at, amount in later if at == due_at), default=posted)
-    first = min((at for at, _ in steps), default=None)
-    ends = None if first is None else expires_at(first, program.expiry, program.timezone)
+    due_at = min(later)[0] if later else None
+    due = max([amount for at, amount in later if at == due_at], default=posted)
+    ends = expires_at(min(steps)[0], program.expiry, program.timezone) if steps else None
     earned = placed_at(facts) or totals.version
     return Target(
         award, retained, retained - posted, posted, due_at, due - posted, ends, earned, basis, reason

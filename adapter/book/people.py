@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapter.book.news import tell_member
+from adapter.book.news import tell_link, tell_member
 from adapter.book.working import Member, Person, WorkingSet
 from adapter.events import Customer, Event, EventType
 from adapter.messages import MessageType
 from adapter.program.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from adapter.catalog import Source
     from adapter.clock import Millis
     from adapter.program.model import Members
@@ -36,7 +38,7 @@ def find_member(work: WorkingSet, source: Source, owner: str, customer: Customer
     if known is None and rules.match_email and customer.email:
         known = _by_address(work, source.env, customer.email)
         if known is not None:
-            _link(work, key, known)
+            link(work, key, known)
     if known is None and not rules.auto_enrol:
         return Reason.NOT_ENROLLED
     member = _enrol(work, key, customer, source.program) if known is None else known
@@ -86,7 +88,22 @@ def lead_by_address(work: WorkingSet, env: int, email: str | None, member: int) 
         work.by_email.setdefault((env, email), member)
 
 
-def _link(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
+def link(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
+    """Let a further customer id of a shop lead to somebody who is a member, and tell of it."""
+    _know_as(work, key, member)
+    tell_link(work, key, member, MessageType.MEMBER_LINKED)
+
+
+def unlink(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
+    """Let a customer id of a member lead to nobody any more, and tell of it."""
+    env, owner, customer = key
+    work.identities.drop(key)
+    work.unlinked.add(key)
+    work.source_ids[env, member].remove(f"{owner}:{customer}")
+    tell_link(work, key, member, MessageType.MEMBER_UNLINKED)
+
+
+def _know_as(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
     env, owner, customer = key
     work.identities.put(key, member)
     work.source_ids.setdefault((env, member), []).append(f"{owner}:{customer}")
@@ -94,17 +111,19 @@ def _link(work: WorkingSet, key: tuple[int, str, str], member: int) -> None:
 
 def _enrol(work: WorkingSet, key: tuple[int, str, str], customer: Customer, program: str) -> int:
     env = key[0]
-    member = Member(env, work.new_id(), "active", work.now, work.now)
-    begin_member(work, member, Person(env, member.id, customer.email, customer.name, 0), key)
+    member = Member(env, work.new_member_id(env), "active", work.now, work.now)
+    begin_member(work, member, Person(env, member.id, customer.email, customer.name, 0), [key])
     work.joined.append((env, member.id, program))
     return member.id
 
 
-def begin_member(work: WorkingSet, member: Member, person: Person, key: tuple[int, str, str] | None) -> None:
-    """Make somebody a member, known to a shop by `key` (env, source, customer id) or to none."""
+def begin_member(
+    work: WorkingSet, member: Member, person: Person, keys: Iterable[tuple[int, str, str]]
+) -> None:
+    """Make somebody a member, known to shops by `keys` (env, source, customer id) or to none."""
     work.members.put((member.env, member.id), member)
-    if key is not None:
-        _link(work, key, member.id)
+    for key in keys:
+        _know_as(work, key, member.id)
     work.people.put((member.env, member.id), person)
     tell_member(work, MessageType.MEMBER_CREATED, member, person)
 

@@ -38,7 +38,7 @@ def post_order(
 def settle_into(work: WorkingSet, change: Change, order: Order, target: Target, setting: Setting) -> None:
     """Settle one order as a part of a change."""
     lot = _lot_of(work, change, order, target)
-    others = work.other_lots(change.balance.key)
+    others = work.other_lots(change.key)
     earned = change.balance.earned
     settlement = Settlement(
         change,
@@ -52,7 +52,7 @@ def settle_into(work: WorkingSet, change: Change, order: Order, target: Target, 
     settle(settlement, target)
     order.lot = lot.id
     if change.balance.earned != earned:  # even where all was waived, and nothing moved
-        work.balances.mark(change.balance.key)
+        work.balances.mark(change.key)
     for number in settlement.touched:
         work.transactions.put(number, settlement.transactions[number])
     work.keep_lots(change, [lot, *(others or ())])
@@ -60,9 +60,8 @@ def settle_into(work: WorkingSet, change: Change, order: Order, target: Target, 
 
 
 def _lot_of(work: WorkingSet, change: Change, order: Order, target: Target) -> Lot:
-    balance = change.balance
-    known = None if order.lot is None else work.lots.get((*balance.key, order.lot))
-    return known or Lot(*balance.key, work.new_id(), order.source, order.ref, target.earned_at)
+    known = None if order.lot is None else work.lots.get((*change.key, order.lot))
+    return known or Lot(*change.key, work.new_id(), order.source, order.ref, target.earned_at)
 
 
 def _transactions_of(work: WorkingSet, order: Order) -> dict[int, Transaction]:
@@ -72,7 +71,7 @@ def _transactions_of(work: WorkingSet, order: Order) -> dict[int, Transaction]:
 
 def _count(work: WorkingSet, change: Change) -> None:
     """Have the member's tier follow what was posted or clawed back."""
-    env, member, definition = change.balance.key
+    env, member, definition = change.key
     count_posted(work, change)
     change.earned = change.balance.earned
     work.stir(env, member, work.catalog.definitions[env, definition].program, change.cause)
@@ -116,7 +115,7 @@ def finish(work: WorkingSet, change: Change) -> None:
         _count(work, change)
     if change.transfers:
         _plan_whole(change)
-        work.balances.mark(change.balance.key)
+        work.balances.mark(change.key)
         work.changes.append(change)
         tell_balance(work, change)
     for number in sorted(work.told):

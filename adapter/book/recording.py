@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.facts import merge, weightiest
 from adapter.book.linking import follow
+from adapter.book.links import note_links
 from adapter.book.occasions import note_order
 from adapter.book.orders import Target, customer_of, refund_elsewhere, target_of, totals_of
 from adapter.book.people import apply_customer, claimant_of, find_member, learn
@@ -17,14 +18,15 @@ from adapter.book.posting import post_order
 from adapter.book.standing import keep_standing, leave_member, recount
 from adapter.book.state import Order, OrderState
 from adapter.book.transfers import Cause
+from adapter.book.using import use_vouchers
 from adapter.book.valuing import describe, setting_of
 from adapter.book.working import StoredEvent, WorkingSet
-from adapter.commands import EventState, RecordEvent
-from adapter.events import Customer
+from adapter.outcome import EventState
 from adapter.program.reasons import Reason
 
 if TYPE_CHECKING:
     from adapter.catalog import Source
+    from adapter.commands import RecordEvent
     from adapter.events import Event
 
 
@@ -40,7 +42,7 @@ def record_event(work: WorkingSet, command: RecordEvent, event_id: int) -> Store
     for event in command.events:
         if event.order is not None:
             grouped.setdefault(event.order, []).append(event)
-    verdicts += [_order_events(work, source, ref, events, event_id) for ref, events in grouped.items()]
+    verdicts += [take_order_events(work, source, ref, events, event_id) for ref, events in grouped.items()]
     return _stored(command, event_id, verdicts)
 
 
@@ -49,10 +51,12 @@ Verdict = tuple[Order | None, int | None, Reason | None]
 
 
 def _stored(command: RecordEvent, event_id: int, verdicts: list[Verdict]) -> StoredEvent:
-    order = next((order for order, _, _ in verdicts if order is not None), None)
-    member = next((member for _, member, _ in verdicts if member is not None), None)
-    reason = next((reason for _, _, reason in verdicts if reason is not None), None)
-    types = " ".join(dict.fromkeys(event.type.value for event in command.events))
+    order: Order | None = None
+    member: int | None = None
+    reason: Reason | None = None
+    for about, whose, why in verdicts:  # the first of each
+        order, member, reason = order or about, member or whose, reason or why
+    types = " ".join(dict.fromkeys([event.type for event in command.events]))
     return StoredEvent(
         event_id,
         EventState.PARKED if reason else EventState.APPLIED,
@@ -75,10 +79,9 @@ def _customer_event(work: WorkingSet, source: Source, event: Event, event_id: in
 
 def _claim(work: WorkingSet, source: Source, event: Event, cause: Cause) -> None:
     """Give guests' parked orders to the member that their address turned out to be."""
-    customer = event.customer or Customer()
-    member = claimant_of(work, source, customer)
-    if member is not None:
-        claim_orders(work, source.env, customer.email, member, cause)
+    member = None if event.customer is None else claimant_of(work, source, event.customer)
+    if member is not None and event.customer is not None:
+        claim_orders(work, source.env, event.customer.email, member, cause)
 
 
 def claim_orders(work: WorkingSet, env: int, email: str | None, member: int, cause: Cause) -> None:
@@ -99,9 +102,14 @@ def claim_awaited(work: WorkingSet, customer: tuple[int, str, str], member: int,
             _settle_order(work, order, member, cause)
 
 
-def _order_events(work: WorkingSet, source: Source, ref: str, events: list[Event], event_id: int) -> Verdict:
+def take_order_events(
+    work: WorkingSet, source: Source, ref: str, events: list[Event], event_id: int
+) -> Verdict:
+    """Take in what a source tells of one order: its facts, its member, its points, the redemptions that it uses."""
     key = (source.env, source.orders_of, ref)
-    order = work.orders.get(key) or Order(*key, program=_program_of(work, source), created_at=work.now)
+    order = work.orders.get(key) or Order(
+        *key, program=_owner_of(work, source.orders_of, source).program, created_at=work.now
+    )
     known = facts = order.facts
     told = []
     for event in events:
@@ -121,15 +129,18 @@ def _order_events(work: WorkingSet, source: Source, ref: str, events: list[Event
         moved=customer_of(facts, order.source) != customer_of(known, order.source),
     )
     target = _settle_order(work, order, found, cause)
+    note_links(work, order, known)
     follow(work, order, known, cause)
+    use_vouchers(work, order, known)
     for event in events if source.name == order.source else ():
         _claim(work, source, event, cause)
     return order, order.member, _waits(order, target, events)
 
 
-def _program_of(work: WorkingSet, source: Source) -> str:
-    owner = work.catalog.sources.get(source.orders_of, source)
-    return owner.program
+def _owner_of(work: WorkingSet, order_source: str, source: Source) -> Source:
+    """Return the source whose order it is; the one that tells of it where no source of that name is configured here."""
+    owner = work.catalog.sources.get(order_source)
+    return owner if owner is not None and owner.env == source.env else source
 
 
 def _member_of(
@@ -142,7 +153,7 @@ def _member_of(
 ) -> int | Reason:
     """Return whose order it is. One that has its member keeps it, unless the shop now names somebody else."""
     customer = customer_of(order.facts, order.source)
-    owner = work.catalog.sources.get(order.source, source)
+    owner = _owner_of(work, order.source, source)
     # Of a guest the facts have the address, and teach nothing: what an older guest wrote is somebody else's.
     named = [
         event

@@ -1,6 +1,7 @@
 """Redemptions as the API asks for them: begun, applied, released, fulfilled, reversed.
 
-Check and spend are one step. A discount is held until its order uses it, an item and credit are paid at once.
+Check and spend are one step. A discount is held until its order uses it, unless it is to be applied at once; an item and
+credit are paid at once.
 
     pending              → applied | released | expired | reversed
     fulfillment_pending  → fulfilled | reversed
@@ -22,7 +23,8 @@ from adapter.book.degraded import over_last_known
 from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.limiting import Wish
 from adapter.book.limiting import refusal as limit_refusal
-from adapter.book.linking import follow_order, know_links
+from adapter.book.linking import follow_known, know_links
+from adapter.book.links import code_taken
 from adapter.book.lots import take
 from adapter.book.posting import finish, tell_redemptions
 from adapter.book.redemptions import come_back, hold, let_go, move_on, spend, use_held
@@ -30,8 +32,8 @@ from adapter.book.refusals import insufficient, member_refusal, moved_on, progra
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Redemption, RedemptionState
 from adapter.book.transfers import Cause
-from adapter.commands import Outcome
-from adapter.program.offers import points_offer, reward_offer, value_offer
+from adapter.outcome import Outcome
+from adapter.program.offers import bare_offer, points_offer, reward_offer, value_offer
 
 if TYPE_CHECKING:
     from adapter.book.transfers import Change
@@ -62,6 +64,8 @@ def begin_redemption(work: WorkingSet, command: BeginRedemption, event: int) -> 
         refusal = program_refusal(work, command.env, command.definition, spends=True)
     if refusal is not None:
         return refusal
+    if code_taken(work, command.env, command.code):
+        return Outcome(error="code_taken", reason="Something else has this code; ask again.", field="code")
     program = work.program_of(command.env, command.definition)
     offer = _offer(work, program, command)
     if isinstance(offer, Outcome):
@@ -78,13 +82,12 @@ def begin_redemption(work: WorkingSet, command: BeginRedemption, event: int) -> 
     if granted:
         grant_offline(work, change, redemption, command.last_sequence)
     else:
-        _pay(work, change, redemption)
+        _pay(work, change, redemption, held=redemption.kind == "discount" and not command.apply)
     _close(work, change)
     if redemption.credited is not None:
         grant(work, redemption, cause)
     know_links(work, redemption)
-    if command.order is not None:
-        follow_order(work, redemption, cause)
+    follow_known(work, redemption, cause)
     return told(redemption, event)
 
 
@@ -101,17 +104,17 @@ def _cost_refusal(work: WorkingSet, change: Change, command: BeginRedemption, co
     return insufficient(change.balance, cost)
 
 
-def _pay(work: WorkingSet, change: Change, redemption: Redemption) -> None:
-    """Hold the points of a discount, spend those of anything else."""
+def _pay(work: WorkingSet, change: Change, redemption: Redemption, *, held: bool) -> None:
+    """Hold the points of a discount that waits for its order, spend those of anything else."""
     key = change.balance.key
     parts = take(work.next_lots(key), redemption.cost)
     if sum(amount for _, amount in parts) < redemption.cost:
         raise NeedsLots(key)
-    if redemption.kind == "discount":
+    if held:
         hold(work, change, redemption, parts)
     else:
-        applied = redemption.kind == "credit"
-        state = RedemptionState.APPLIED if applied else RedemptionState.FULFILLMENT_PENDING
+        sent = redemption.kind == "item"
+        state = RedemptionState.FULFILLMENT_PENDING if sent else RedemptionState.APPLIED
         spend(work, change, redemption, parts, state)
 
 
@@ -190,11 +193,16 @@ def _offer(work: WorkingSet, program: Program, command: BeginRedemption) -> Offe
         if reward is None:
             why = f"The program {program.name!r} has no reward {command.reward!r}."
             return Outcome(error="reward_unknown", reason=why, field="reward")
+        if reward.cost is None:
+            why = "It is not to be had for points; vouchers give it."
+            return Outcome(error="reward_not_for_points", reason=why, field="reward")
         costs = reward.balance_definition or program.balance_definitions[0].name
         if definition.name != costs:
             return Outcome(error="reward_not_for_balance", reason=f"This reward costs {costs!r}.")
         decimals = {one.name: one.decimals for one in program.balance_definitions}
         return reward_offer(reward, definition.decimals, decimals.get(reward.credits or "", 0))
+    if command.points is not None and command.apply and program.redeeming.currency is None:
+        return bare_offer(command.points)
     offer = (
         points_offer(command.points, definition.decimals, program.redeeming)
         if command.points is not None
@@ -206,6 +214,7 @@ def _offer(work: WorkingSet, program: Program, command: BeginRedemption) -> Offe
 
 def _new(work: WorkingSet, command: BeginRedemption, program: Program, offer: Offer) -> Redemption:
     discount = offer.kind == "discount"
+    held = discount and not command.apply
     source, ref = command.order or (None, None)
     return Redemption(
         command.env,
@@ -230,8 +239,9 @@ def _new(work: WorkingSet, command: BeginRedemption, program: Program, offer: Of
         shipping=_json(command.shipping),
         reason=command.reason,
         metadata=_json(command.metadata),
-        expires_at=work.now + program.redeeming.hold_minutes * MINUTE_MS if discount else None,
-        locks_until=command.locks_until if discount else None,
+        decided=int(command.apply),  # it is used, whatever its order's facts say
+        expires_at=work.now + program.redeeming.hold_minutes * MINUTE_MS if held else None,
+        locks_until=command.locks_until if discount or command.apply else None,
     )
 
 

@@ -82,7 +82,7 @@ def come_back(work: WorkingSet, change: Change, redemption: Redemption, amount: 
         if part < taken:
             spent.append((lot, taken - part))
         amount -= part
-        _return_part(work, change, transaction, lot, part)
+        return_part(work, change, transaction, lot, part)
     transaction.sequence = change.balance.sequence
     return _expired(change) - before
 
@@ -137,9 +137,10 @@ def move_on(work: WorkingSet, change: Change, redemption: Redemption, state: str
         work.told_redemptions.append((redemption.id, state))
 
 
-def _return_part(
+def return_part(
     work: WorkingSet, change: Change, transaction: Transaction, lot: Lot | None, part: int
 ) -> None:
+    """Give spent points back to the lot they came from; a debt is repaid first, what is over by now expires at once."""
     owed = min(change.balance.owed, part)
     if lot is None and part > owed:  # it was owed, and has been repaid since: there is no lot to go back to
         key = change.balance.key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter import ids
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
     from adapter.book.state import Balance

@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from adapter.book.lots import expire, land, revive, take
+from adapter.book.clawback import revoke, take_back
+from adapter.book.lots import expire, land, revive
 from adapter.book.state import Account, Lot, Order, Transaction
 from adapter.book.transfers import Change, move
 
@@ -114,7 +115,7 @@ def _rebalance(work: Settlement, target: Target) -> None:
     if post > 0:
         transaction = _complete_pending(work, post)
         land(work.change, lot, post, origin=Account.PENDING, transaction=transaction.id)
-    for origin in (Account.AVAILABLE, Account.EXPIRED):
+    for origin in (Account.AVAILABLE, Account.EXPIRED) if target.pending > lot.pending else ():
         back = min(target.pending - lot.pending, getattr(lot, origin.value))
         if back > 0:  # the fact that posted them was taken back, a shipment cancelled say
             _deactivate(work, origin, back)
@@ -141,7 +142,7 @@ def _take_back(work: Settlement, excess: int, target: Target) -> None:
     _revoke_pending(work, from_pending + more_pending)
     posted = excess - from_pending - more_pending
     if posted:
-        _claw_back(work, posted, from_own)
+        _claw_back(work, posted)
 
 
 def _revoke_pending(work: Settlement, amount: int) -> None:
@@ -158,31 +159,14 @@ def _revoke_pending(work: Settlement, amount: int) -> None:
     )
 
 
-def _claw_back(work: Settlement, amount: int, from_own: int) -> None:
+def _claw_back(work: Settlement, amount: int) -> None:
     """Take posted points back, in the order that the module's first lines give."""
-    lot = work.lot
-    waived = min(amount - from_own, lot.expired)
-    lot.expired -= waived
-    lot.idled = min(lot.idled, lot.expired)
-    rest = amount - from_own - waived
-    parts: list[tuple[Lot | None, int]] = [(lot, from_own)] if from_own else []
-    parts += take((one for one in work.others or () if one.id != lot.id), rest)
-    covered = sum(part for _, part in parts)
-    owed = 0 if work.waive_shortfall else amount - waived - covered
-    work.change.balance.earned -= (
-        amount - covered - owed
-    )  # what is waived moves nothing, and was not earned either
-    if not covered and not owed:
+    parts, owed = take_back(work.change, work.lot, amount, work.others or (), waives=work.waive_shortfall)
+    taken = sum(part for _, part in parts) + owed
+    if not taken:
         return
-    transaction = _completed(work, "debit", covered + owed)
-    for route, moved in (
-        ((Account.AVAILABLE, Account.REVOKED), parts),
-        ((Account.OWED, Account.REVOKED), [(None, owed)] if owed else []),
-    ):
-        if moved:
-            move(
-                work.change, route, moved, kind="reverse", order=_order_key(work), transaction=transaction.id
-            )
+    transaction = _completed(work, "debit", taken)
+    revoke(work.change, parts, owed, order=_order_key(work), transaction=transaction.id)
 
 
 # --- the transactions that own these transfers -----------------------------------------------------------------------
@@ -196,10 +180,12 @@ def _completed(work: Settlement, kind: str, amount: int) -> Transaction:
 
 def _begin(work: Settlement, kind: str, amount: int) -> Transaction:
     order, cause = work.order, work.change.cause
+    env, member, definition = work.change.key
     transaction = Transaction(
-        *work.change.balance.key[:1],
+        env,
         work.new_id(),
-        *work.change.balance.key[1:],
+        member,
+        definition,
         kind,
         "pending",
         amount,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from adapter.book.state import Transfer
     from adapter.clock import Millis
-    from adapter.commands import Outcome
+    from adapter.outcome import Outcome
 
 RECENT_MS = 90 * 86_400_000
 RECENT_CHANGES = 100

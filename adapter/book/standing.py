@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from adapter.book.anniversaries import plan_anniversary, tell_anniversaries
 from adapter.book.bonuses import celebrate, welcome
 from adapter.book.counting import recount_order, room_for, uncount_order
 from adapter.book.membership import Kept, Stood, dump_kept, read_kept
@@ -66,13 +67,16 @@ def stand(work: WorkingSet, event: int | None) -> None:
 
 
 def review(work: WorkingSet, key: MemberProgram, cause: Cause) -> None:
-    """Bring one member of a program up to now: birthdays, tiers, and when to look again."""
+    """Bring one member of a program up to now: birthdays, anniversaries, tiers, and when to look again."""
     version = work.catalog.version_at(key[0], key[2], work.now)
     membership = membership_of(work, key)
     celebrate(work, membership)
+    tell_anniversaries(work, membership, version.program)
     review_tiers(work, key, version.program, cause)
+    plan_anniversary(work, membership, version.program)
     deadlines = [next_deadline(ladder) for ladder in ladders_of(work, membership, version.program)]
-    due = min((at for at in (membership.birthday_at, *deadlines) if at is not None), default=None)
+    own = (membership.birthday_at, membership.anniversary_at)
+    due = min((at for at in (*own, *deadlines) if at is not None), default=None)
     if (membership.next_due_at, membership.version) != (due, version.version):
         membership.next_due_at, membership.version = due, version.version
         work.memberships.mark(membership.key)
@@ -86,13 +90,10 @@ def keep_standing(work: WorkingSet, order: Order, member: int, setting: Setting)
 
     Returns what the order's target depends on with it.
     """
+    if not work.catalog.keeps_standing(order.env, order.program, work.now):
+        return setting
     kept = read_kept(order.standing) or Kept()
-    unknown = totals_of(order.facts, order.source) is None
-    if (
-        kept.stood is not None
-        or unknown
-        or not work.catalog.keeps_standing(order.env, order.program, work.now)
-    ):
+    if kept.stood is not None or totals_of(order.facts, order.source) is None:
         return setting
     stood = kept.left.get(member) or _stands(work, order, member, setting)
     order.standing = dump_kept(msgspec.structs.replace(kept, stood=stood))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+import msgspec
 
 from adapter.book.facts import NO_FACTS, Facts
-
-if TYPE_CHECKING:
-    from adapter.clock import Millis
+from adapter.clock import Millis
 
 GENESIS = bytes(32)
 """The head of a chain that has no transfer yet."""
@@ -69,10 +68,16 @@ class Balance:
         return (self.env, self.member, self.definition)
 
     @property
+    def held(self) -> int:
+        """Return what the member has: usable and under holds, less what is owed."""
+        return self.available + self.reserved - self.owed
+
+    @property
     def due_at(self) -> Millis | None:
         """Return the next instant at which time alone does something to the balance as a whole."""
-        dues = [at for at in (self.idle_at, self.remind_at) if at is not None]
-        return min(dues, default=None) if self.available else None
+        if not self.available:
+            return None
+        return min([at for at in (self.idle_at, self.remind_at) if at is not None], default=None)
 
 
 @dataclass(slots=True)
@@ -109,9 +114,8 @@ class Lot:
     def due_at(self) -> Millis | None:
         """Return the next instant at which time alone changes this lot."""
         posts = self.available_at if self.pending and self.due_amount else None
-        ends = self.expires_at if self.available else None
-        reminds = self.remind_at if self.available else None
-        return min((at for at in (posts, ends, reminds) if at is not None), default=None)
+        dues = (posts, self.expires_at, self.remind_at) if self.available else (posts,)
+        return min([at for at in dues if at is not None], default=None)
 
     def of(self, member: int) -> Lot:
         """Return the same lot of another member, without its points."""
@@ -183,13 +187,15 @@ class Transaction:
     completed_at: Millis | None = None
     cancelled_at: Millis | None = None
     expires_at: Millis | None = None  # a pending one is over from this instant on
-    sequence: int | None = None  # of the change that set its points aside
+    sequence: int | None = None  # of the change that set its points aside, credited or spent them
     metadata: str | None = None  # JSON
     redemption: int | None = None  # the redemption that owns it
     available_at: Millis | None = None  # from when on credited points can be used
     completes_at: Millis | None = None  # a pending one is completed by time alone at this instant
     rejected_at: Millis | None = None
     chain: int | None = None  # on whose chain `sequence` is, where another member has it since
+    reverses: int | None = None  # the transaction that it undoes
+    points_last: Millis | None = None  # credited points end so long after they can be used
 
     @property
     def balance_key(self) -> tuple[int, int, int]:
@@ -300,7 +306,7 @@ class Redemption:
     released_at: Millis | None = None
     expired_at: Millis | None = None
     reversed_at: Millis | None = None
-    locks_until: Millis | None = None  # while it is pending, no other redemption of its balance before then
+    locks_until: Millis | None = None  # no other redemption of its balance before then
     flag_cleared_at: Millis | None = None  # when a person had looked at it
     flag_note: str | None = None  # what the person found
 
@@ -323,8 +329,7 @@ class Redemption:
         return RedemptionState.EXPIRED if over and self.state == RedemptionState.PENDING else self.state
 
 
-@dataclass(frozen=True, slots=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True, gc=False):
     """An immutable movement of a positive amount between two accounts, sealed by its hash."""
 
     env: int
@@ -342,11 +347,10 @@ class Transfer:
     event: int | None
     occurred_at: Millis
     posted_at: Millis
-    hash: bytes = field(default=GENESIS)
+    hash: bytes = GENESIS
 
 
-@dataclass(frozen=True, slots=True)
-class Allocation:
+class Allocation(msgspec.Struct, frozen=True, gc=False):
     """Which lot gave or took how much of a transfer."""
 
     env: int

@@ -21,9 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapter.book.working import WorkingSet
+    from adapter.catalog import Definition
     from adapter.clock import Millis
     from adapter.program.model import Program
     from adapter.program.tiers import TierGroup
+
+NO_DEFINITION = 0
+"""No row has it: all that is measured of it is nothing."""
 
 MemberProgram = tuple[int, int, str]
 """(env, member, program)."""
@@ -100,14 +104,19 @@ class Ladder:
     standing: Standing
 
     @property
+    def definition(self) -> Definition | None:
+        """Return the balance that is measured; a draft may have none yet."""
+        env, _, name = self.membership.key
+        return self.work.catalog.measured_in(env, name, self.group)
+
+    @property
     def whose(self) -> tuple[int, int, int]:
-        env, member, name = self.membership.key
-        return (env, member, self.work.catalog.definition_of(env, name).id)
+        env, member, _ = self.membership.key
+        return (env, member, self.definition.id if self.definition else NO_DEFINITION)
 
     @property
     def decimals(self) -> int:
-        env, _, name = self.membership.key
-        return self.work.catalog.definition_of(env, name).decimals
+        return self.definition.decimals if self.definition else 0
 
     def amount(self, day: int) -> int:
         """Return the measure as of a day."""

@@ -19,13 +19,16 @@ from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.lots import take
 from adapter.book.phases import give_back, set_aside
 from adapter.book.posting import finish
+from adapter.book.rationing import over_limit
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Cause, move
-from adapter.commands import Outcome
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from adapter.book.transfers import Change
     from adapter.book.working import WorkingSet
     from adapter.commands import BeginTransaction, EndTransaction
@@ -43,12 +46,14 @@ def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -
     change = work.change(key, cause)
     let_time_pass(work, change)
     if command.kind == "debit" and change.balance.available < command.amount:
-        _close(work, change, None)
+        close_transaction(work, change, None)
         return insufficient(change.balance, command.amount)
     bounds = bounds_of(work, command.env, command.definition)
     amount = fitting(bounds, change.balance, command.kind, command.amount)
+    if not isinstance(amount, Outcome):
+        amount = over_limit(work, key, command.kind, amount) or amount
     if isinstance(amount, Outcome):
-        _close(work, change, None)
+        close_transaction(work, change, None)
         return amount
     command = msgspec.structs.replace(command, amount=amount)
     transaction = _new(work, command, event)
@@ -63,12 +68,11 @@ def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -
     else:
         route = (Account.AVAILABLE, Account.REDEEMED)
         move(change, route, parts, kind="redeem", transaction=transaction.id)
+    transaction.sequence, work.moved[transaction.id] = change.balance.sequence, parts
     work.keep_lots(change, [lot for lot, _ in parts])
-    work.labels += [
-        (command.env, name, value, transaction.id) for name, value in sorted(command.metadata.items())
-    ]
-    _close(work, change, transaction)
-    return _told(transaction, event)
+    work.labels += _labels(command)
+    close_transaction(work, change, transaction)
+    return told(transaction, event)
 
 
 def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Outcome:
@@ -78,16 +82,13 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
         return Outcome(error="not_found", reason="There is no such transaction.")
     if transaction.member != command.member:
         return moved_on(transaction.member)
-    if transaction.order_ref is not None:
-        why = f"It is the award of order {transaction.order_ref}, whose events complete or cancel it."
-        return Outcome(error="transaction_of_order", reason=why)
-    if transaction.redemption is not None:
-        why = f"It belongs to redemption {ids.show('rdm', transaction.redemption)}: apply, release or reverse that."
-        return Outcome(error="transaction_of_redemption", reason=why)
+    refusal = unending(transaction)
+    if refusal is not None:
+        return refusal
     change = work.change(transaction.balance_key, Cause(f"transaction.{command.state}", work.now, event))
     let_time_pass(work, change)
     if transaction.state != "pending":
-        _close(work, change, None)
+        close_transaction(work, change, None)
         return Outcome(error=f"transaction_{transaction.state}", reason=f"It is {transaction.state} already.")
     parts = work.set_aside[transaction.id]
     transaction.reason = command.reason or transaction.reason
@@ -96,8 +97,19 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
     else:
         give_back(change, transaction, parts, "cancelled")
     work.keep_lots(change, [lot for lot, _ in parts])
-    _close(work, change, transaction)
-    return _told(transaction, event)
+    close_transaction(work, change, transaction)
+    return told(transaction, event)
+
+
+def unending(transaction: Transaction) -> Outcome | None:
+    """Return why a transaction is not ended by itself, None where it is."""
+    if transaction.order_ref is not None:
+        why = f"It is the award of order {transaction.order_ref}, whose events complete or cancel it."
+        return Outcome(error="transaction_of_order", reason=why)
+    if transaction.redemption is not None:
+        why = f"It belongs to redemption {ids.show('rdm', transaction.redemption)}: apply, release or reverse that."
+        return Outcome(error="transaction_of_redemption", reason=why)
+    return None
 
 
 def _complete(work: WorkingSet, change: Change, transaction: Transaction, *, immediate: bool) -> None:
@@ -133,6 +145,7 @@ def _new(work: WorkingSet, command: BeginTransaction, event: int) -> Transaction
         else None,
         available_at=command.available_at,
         completes_at=command.completes_at,
+        points_last=command.points_last,
     )
 
 
@@ -148,7 +161,15 @@ def _lots_for(work: WorkingSet, command: BeginTransaction) -> list[tuple[Lot, in
     return parts
 
 
-def _close(work: WorkingSet, change: Change, transaction: Transaction | None) -> None:
+def _labels(command: BeginTransaction) -> Iterator[tuple[int, str, str, int]]:
+    """Yield the metadata by which a transaction is found: text as it is, numbers and truths as JSON writes them."""
+    for name, value in sorted(command.metadata.items()):
+        if isinstance(value, str | int | float):
+            text = value if isinstance(value, str) else orjson.dumps(value).decode()
+            yield command.env, name, text, command.id
+
+
+def close_transaction(work: WorkingSet, change: Change, transaction: Transaction | None) -> None:
     """Finish a change, and note when time will next change something of this balance."""
     key = change.balance.key
     if transaction is not None:
@@ -160,6 +181,7 @@ def _close(work: WorkingSet, change: Change, transaction: Transaction | None) ->
     plan_next(work, key)
 
 
-def _told(transaction: Transaction, event: int) -> Outcome:
+def told(transaction: Transaction, event: int) -> Outcome:
+    """Return the answer: the transaction as it is then."""
     row: dict[str, Any] = asdict(transaction)
     return Outcome(event=event, state=transaction.state, row=row)

@@ -14,23 +14,24 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from adapter.book.state import MEMBER_ACCOUNTS, Account, Allocation, Balance, Lot, Transfer
+from adapter.clock import Millis
 from adapter.program.ending import idle_at
 from adapter.program.reminding import reminds_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from adapter.clock import Millis
     from adapter.program.model import Program
 
+_NAMES = tuple(account.value for account in MEMBER_ACCOUNTS)
 _LOT_PARTS = {Account.PENDING, Account.AVAILABLE, Account.RESERVED}
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True, gc=False):
     """Why points move: what a transfer, a message and an explanation all say."""
 
     kind: str
@@ -54,8 +55,10 @@ class Change:
     allocations: list[Allocation] = field(default_factory=list)
     transaction: int | None = None  # the transaction that the message names
     order: tuple[str, str] | None = None
+    key: tuple[int, int, int] = field(init=False)  # the balance's
 
     def __post_init__(self) -> None:
+        self.key = self.balance.key
         self.before = _accounts(self.balance)
         self.earned = self.balance.earned
 
@@ -67,9 +70,7 @@ class Change:
         """Return what changed, by account; accounts that ended as they began are left out."""
         after = _accounts(self.balance)
         return {
-            account.value: new - old
-            for account, old, new in zip(MEMBER_ACCOUNTS, self.before, after, strict=True)
-            if new != old
+            name: new - old for name, old, new in zip(_NAMES, self.before, after, strict=True) if new != old
         }
 
 
@@ -109,7 +110,7 @@ def move(
     sequence, n = balance.sequence, len(change.transfers)
     origin, ref = order or (None, None)
     said = (
-        *balance.key,
+        *change.key,
         sequence,
         n,
         source.value,
@@ -126,7 +127,7 @@ def move(
     touched = [(lot.id, part, lot.expires_at) for lot, part in parts if lot is not None]
     balance.head = chain_hash(balance.head, said, touched)
     change.transfers.append(Transfer(*said, balance.head))
-    change.allocations += [Allocation(*balance.key, sequence, n, *one) for one in touched]
+    change.allocations += [Allocation(*change.key, sequence, n, *one) for one in touched]
 
 
 def chain_hash(
@@ -141,7 +142,8 @@ def chain_hash(
 
 def _move_lot(lot: Lot, account: Account, amount: int) -> None:
     if account in _LOT_PARTS:
-        setattr(lot, account.value, getattr(lot, account.value) + amount)
+        name = account.value
+        setattr(lot, name, getattr(lot, name) + amount)
     elif account is Account.EXPIRED:
         lot.expired += amount  # negative where a later fact revives what had run out
         lot.idled = min(lot.idled, lot.expired)
@@ -151,7 +153,8 @@ def _move_balance(balance: Balance, account: Account, amount: int) -> None:
     if account is Account.OWED:
         balance.owed -= amount
     elif account in MEMBER_ACCOUNTS:
-        setattr(balance, account.value, getattr(balance, account.value) + amount)
+        name = account.value
+        setattr(balance, name, getattr(balance, name) + amount)
 
 
 def be_active(change: Change, kind: str, at: Millis) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from adapter.book.membership import read_kept
 from adapter.book.orders import Setting, Target, name_of, placed_at, totals_of
@@ -27,7 +28,8 @@ def setting_of(work: WorkingSet, order: Order, known: Reason | None) -> Setting:
         at if totals else None,
     )
     live = work.catalog.environments[order.env].live
-    return as_kept(Setting(order.source, version.program, definition.decimals, live, known), order.standing)
+    program = version.program.of_balance(definition.name)
+    return as_kept(Setting(order.source, program, definition.decimals, live, known), order.standing)
 
 
 def as_kept(setting: Setting, standing: str | None) -> Setting:
@@ -35,7 +37,9 @@ def as_kept(setting: Setting, standing: str | None) -> Setting:
     kept = read_kept(standing)
     if kept is None or kept.stood is None:
         return setting
-    return replace(setting, tier=kept.stood.tier, first=kept.stood.first, room=kept.stood.room)
+    return msgspec.structs.replace(
+        setting, tier=kept.stood.tier, first=kept.stood.first, room=kept.stood.room
+    )
 
 
 def describe(order: Order, target: Target, setting: Setting) -> None:

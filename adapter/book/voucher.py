@@ -40,11 +40,25 @@ class Voucher:
     reason: str | None = None
     order_source: str | None = None  # the order that used it
     order_ref: str | None = None
-    decided: int = 0  # 1: the API moved it, and no occasion moves it any more
+    linked: str | None = None  # JSON of book.linking: what each order that uses it says
+    withdrawn: int = 0  # 1: its occasion is no more
+    decided: int = 0  # 1: the API moved it, and nothing else does any more
     expires_at: Millis | None = None  # an active one is over from this instant on
     redeemed_at: Millis | None = None
     revoked_at: Millis | None = None
     expired_at: Millis | None = None
+    remind_at: Millis | None = None  # when the member is reminded of its end next
+
+    metadata: str | None = None  # JSON: an object of strings
+    worth: str | None = None  # decimal: what somebody says its reward is worth
+    valid_from: Millis | None = None  # it cannot be used before
+    hold: int | None = None  # of whoever was about to use it last
+    held_at: Millis | None = None
+    held_until: Millis | None = None  # nobody else can use it before
+
+    def held(self, now: Millis) -> bool:
+        """Return whether somebody is about to use it."""
+        return self.held_until is not None and now < self.held_until
 
     def state_at(self, now: Millis) -> str:
         """Return its state: past its end it has expired, whether or not that is written yet."""

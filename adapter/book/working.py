@@ -6,17 +6,19 @@ afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from adapter import ids
+import msgspec
+
 from adapter.book.idling import coming_of, let_idle_end
 from adapter.book.lots import turn_of
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Advice, Balance, BalanceOrder, Lot, Order, Redemption, Transaction
 from adapter.book.transfers import Cause, Change
+from adapter.clock import Millis
 from adapter.program.reminding import reminds_at
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
     from adapter.book.membership import Bonus, MeasureKey, Membership, Standing, TierChange
     from adapter.book.voucher import Voucher
     from adapter.catalog import Catalog
-    from adapter.clock import Millis
     from adapter.program.model import Program
+    from connectors.vendor import Vendor
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -118,8 +120,7 @@ class Person:
     metadata: str | None = None  # JSON: an object of strings
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, gc=False):
     """A message with its frozen bytes."""
 
     env: int
@@ -130,10 +131,21 @@ class Message:
     sequence: int | None
     created_at: Millis
     body: bytes
+    format: str = "native"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredEvent:
+class Audience:
+    """Who wants to hear of one type of message: whether anybody in our own format, and which events of which vendors."""
+
+    native: bool
+    events: tuple[tuple[Vendor, str], ...]
+
+    def __bool__(self) -> bool:
+        return self.native or bool(self.events)
+
+
+class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     """What is written of a webhook besides its bytes."""
 
     id: int
@@ -147,6 +159,8 @@ class StoredEvent:
 
 BalanceKey = tuple[int, int, int]
 OrderKey = tuple[int, str, str]
+Span = tuple[int, int, int, str, int]
+"""What a limit of a balance counts: environment, member, definition, credit or debit, the first instant."""
 Occasion = tuple[int, int, str, str, str]
 """What a rule attributes one voucher for: environment, member, program, rule, occasion."""
 Link = tuple[int, str, str]
@@ -160,6 +174,11 @@ class WorkingSet:
     catalog: Catalog
     now: Millis
     new_id: Callable[[], int]
+    vendors: Mapping[str, Vendor] = field(default_factory=dict)  # in whose formats endpoints may be told
+    audiences: dict[tuple[int, str], Audience] = field(
+        default_factory=dict
+    )  # who wants a type of message, by (env, type)
+    whose: int | None = None  # the member of the stored event that is carried out in this other book
     orders: Rows[OrderKey, Order] = field(default_factory=Rows)
     balances: Rows[BalanceKey, Balance] = field(default_factory=Rows)
     lots: Rows[tuple[int, int, int, int], Lot] = field(default_factory=Rows)
@@ -187,6 +206,10 @@ class WorkingSet:
     messages: list[Message] = field(default_factory=list)
     told: set[int] = field(default_factory=set)  # transactions that the change being made will tell of
     set_aside: dict[int, list[tuple[Lot, int]]] = field(default_factory=dict)  # by pending transaction
+    moved: dict[int, list[tuple[Lot, int]]] = field(
+        default_factory=dict
+    )  # by transaction that is to be undone, or of this batch: the lots that it credited or took from
+    undone: set[int] = field(default_factory=set)  # transactions that were reversed
     over: dict[BalanceKey, list[Transaction]] = field(default_factory=dict)  # pending past their deadline
     deadlines: dict[BalanceKey, dict[int, Transaction]] = field(default_factory=dict)  # those of this batch
     placed: list[BalanceOrder] = field(default_factory=list)
@@ -208,7 +231,6 @@ class WorkingSet:
     completed_before: dict[OrderKey, tuple[int | None, Decimal | None]] = field(
         default_factory=dict
     )  # whose an order was before a command, and what counted of it if it was completed
-    new_code: Callable[[str], str] = ids.new_code
     occasions: dict[Occasion, int | None] = field(default_factory=dict)  # vouchers; None: there is none
     codes: dict[tuple[int, str], int] = field(default_factory=dict)  # those of vouchers, by (env, code)
     newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
@@ -219,9 +241,18 @@ class WorkingSet:
     redeemed_today: dict[BalanceKey, int] = field(
         default_factory=dict
     )  # by those that are not in `redemptions`
+    booked: dict[Span, tuple[int, int]] = field(
+        default_factory=dict
+    )  # transactions and their sum, of those that are not in `transactions`
     linked: dict[Link, dict[int, None]] = field(
         default_factory=dict
     )  # redemptions, by what links them to orders
+    named: dict[tuple[Link, OrderKey], None] = field(
+        default_factory=dict
+    )  # codes and payments that orders name since this batch
+    naming: dict[Link, dict[OrderKey, None]] = field(
+        default_factory=dict
+    )  # orders that named a code or payment, be it before this batch
     spent: dict[int, list[tuple[Lot | None, int]]] = field(
         default_factory=dict
     )  # by redemption: the lots that its spent points came from; without a lot: they were owed
@@ -242,15 +273,41 @@ class WorkingSet:
         default_factory=dict
     )  # members whose tiers have to be looked at once the command is decided, and why
     forgotten: set[tuple[int, int]] = field(default_factory=set)  # members whose person is erased
+    unlinked: set[tuple[int, str, str]] = field(default_factory=set)  # customer ids that lead to nobody now
     merged: dict[tuple[int, int], int] = field(default_factory=dict)  # (env, member): who has all of it now
     unparked: dict[OrderKey, int | None] = field(
         default_factory=dict
     )  # orders that found their member or totals
 
+    def new_member_id(self, env: int) -> int:
+        """Return an id for a new member; where a stored event is carried out again, the one that it made then."""
+        known = self.whose is not None and (env, self.whose) not in self.members
+        return self.whose if known and self.whose is not None else self.new_id()
+
     def program_of(self, env: int, definition: int, at: Millis | None = None) -> Program:
-        """Return the program of a balance definition, in the version that is in force now, or was at an instant."""
-        name = self.catalog.definitions[env, definition].program
-        return self.catalog.version_at(env, name, self.now if at is None else at).program
+        """Return the program of a balance, as it is for it: in the version in force now, or that was at an instant."""
+        found = self.catalog.definitions[env, definition]
+        version = self.catalog.version_at(env, found.program, self.now if at is None else at)
+        return version.program.of_balance(found.name)
+
+    def audience(self, env: int, kind: str) -> Audience:
+        """Return who wants a type of message, in our format or in a vendor's."""
+        found = self.audiences.get((env, kind))
+        if found is None:
+            found = self.audiences[env, kind] = self._audience(env, kind)
+        return found
+
+    def _audience(self, env: int, kind: str) -> Audience:
+        endpoints = self.catalog.endpoints_of.get(env, ())
+        events = {
+            (vendor.name, event): (vendor, event)
+            for endpoint in endpoints
+            if (vendor := self.vendors.get(endpoint.format)) is not None
+            for event in vendor.events.get(kind, ())
+            if endpoint.wants(event)
+        }
+        native = any(endpoint.format == "native" and endpoint.wants(kind) for endpoint in endpoints)
+        return Audience(native, tuple(events.values()))
 
     def balance(self, key: BalanceKey) -> Balance:
         """Return a member's balance; one that never moved begins at zero."""
@@ -324,13 +381,13 @@ class WorkingSet:
         """Mark the lots that a change touched; the balance's next due instant never comes after any of theirs."""
         balance = change.balance
         program = change.program_at(self.now)
+        all_lots, kept = self.lots_of.setdefault(change.key, {}), self.kept.setdefault(change.key, {})
         for lot in lots:
             self.lots.put(lot.key, lot)
-            self.lots_of.setdefault(balance.key, {})[lot.id] = lot
-            self.kept.setdefault(balance.key, {})[lot.id] = lot
+            all_lots[lot.id] = kept[lot.id] = lot
             if lot.remind_at is None or lot.remind_at > self.now:  # what is due is told of by the sweep
                 lot.remind_at = reminds_at(lot.expires_at, program.reminders, program.timezone, self.now)
             due = lot.due_at
             if due is not None and (balance.next_due_at is None or due < balance.next_due_at):
                 balance.next_due_at = due
-                self.balances.mark(balance.key)
+                self.balances.mark(change.key)
