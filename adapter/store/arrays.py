@@ -6,6 +6,8 @@ The binary form is a header and, for each element, its length and its bytes (sou
 
 from __future__ import annotations
 
+from functools import partial
+from struct import Struct, calcsize
 from typing import TYPE_CHECKING, Any
 
 from psycopg import adapters
@@ -23,25 +25,29 @@ class Packed(bytes):
     """The bytes of one array; each kind of element has a subclass, by which the driver knows the type."""
 
 
-def _integers(width: int) -> Callable[[int], bytes]:
-    length = width.to_bytes(4, "big")
-    return lambda value: length + value.to_bytes(width, "big", signed=True)
+def _integers(letter: str) -> Callable[[int], bytes]:
+    """Return what writes an integer, of a width by `struct`'s letter: nothing of it is Python's."""
+    return partial(Struct(f">i{letter}").pack, calcsize(f">{letter}"))
+
+
+_length = Struct(">i").pack
 
 
 def _bytes(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "big") + value
+    return _length(len(value)) + value
 
 
 def _text(value: str) -> bytes:
-    return _bytes(value.encode())
+    raw = value.encode()
+    return _length(len(raw)) + raw
 
 
 _KINDS: dict[
     str, tuple[int, int, Callable[[Any], bytes]]
 ] = {  # element's oid, array's oid, how to write an element
-    "smallint": (21, 1005, _integers(2)),
-    "integer": (23, 1007, _integers(4)),
-    "bigint": (20, 1016, _integers(8)),
+    "smallint": (21, 1005, _integers("h")),
+    "integer": (23, 1007, _integers("i")),
+    "bigint": (20, 1016, _integers("q")),
     "text": (25, 1009, _text),
     "bytea": (17, 1001, _bytes),
 }

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.dialects import postgresql, sqlite
 
 from adapter.catalog import (
     Catalog,
     Definition,
+    DialectSettings,
     Endpoint,
     EndpointSecret,
     Environment,
@@ -43,7 +45,7 @@ def load_catalog(connection: Connection) -> Catalog:
     return Catalog(
         version=version,
         environments={
-            row.id: Environment(row.id, row.tenant, row.mode)
+            row.id: Environment(row.id, row.tenant, row.mode, bytes(row.secret))
             for row in connection.execute(select(t.environments))
         },
         programs={key: tuple(value) for key, value in programs.items()},
@@ -54,6 +56,24 @@ def load_catalog(connection: Connection) -> Catalog:
         sources={row.name: _source(row) for row in connection.execute(select(t.sources))},
         endpoints={(endpoint.env, endpoint.id): endpoint for endpoint in endpoints},
         endpoints_of={env: tuple(group) for env, group in by_env.items()},
+        dialects={(row.env, row.name): _dialect(row) for row in connection.execute(select(t.dialects))},
+    )
+
+
+def lock_configuration(connection: Connection) -> int:
+    """Have whoever else changes what is configured wait until this unit of work is over; return its version."""
+    upsert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    connection.execute(upsert(t.configuration).values(id=1, version=0).on_conflict_do_nothing())
+    return int(connection.execute(select(t.configuration.c.version).with_for_update()).scalar_one())
+
+
+def raise_version(connection: Connection) -> None:
+    """Tell every process that what is configured has changed."""
+    connection.execute(
+        text(
+            "INSERT INTO configuration (id, version) VALUES (1, 1)"
+            " ON CONFLICT (id) DO UPDATE SET version = configuration.version + 1"
+        )
     )
 
 
@@ -81,10 +101,16 @@ class CatalogCache:
                 self._checked = time.monotonic()
             return self._catalog
 
+    def learn(self, catalog: Catalog) -> None:
+        """Take a newer catalog that somebody just read."""
+        with self._lock:
+            if self._catalog is None or catalog.version > self._catalog.version:
+                self._catalog = catalog
+
 
 def newest(connection: Connection, known: Catalog | None) -> Catalog:
     """Return `known` if nothing changed since, else a new snapshot."""
-    version = connection.execute(select(t.configuration.c.version)).scalar_one_or_none() or 0
+    version = connection.exec_driver_sql("SELECT version FROM configuration").scalar_one_or_none() or 0
     if known is not None and known.version == version:
         return known
     return load_catalog(connection)
@@ -99,6 +125,12 @@ def _source(row: Any) -> Source:
         row.orders_of,
         tuple(orjson.loads(row.secrets)),
         orjson.loads(row.options),
+    )
+
+
+def _dialect(row: Any) -> DialectSettings:
+    return DialectSettings(
+        row.env, row.name, row.program, row.definition, row.customers_of, orjson.loads(row.options)
     )
 
 

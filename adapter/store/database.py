@@ -11,8 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, lru_cache
+from hashlib import blake2b
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -116,6 +118,9 @@ def answering(engine: Engine) -> Iterator[Engine]:
         raise DatabaseUnavailable(f"the database {url} does not answer: {first}; is it running?") from error
 
 
+KEYS_ROUNDED_MAX = 512
+"""Up to here the keys of a SELECT are filled up to a power of two; SQLite takes 32,766 values in all."""
+
 READ_ONLY = "25006"
 """PostgreSQL's word for a standby, or for a server that was made read-only: another one will be the primary soon."""
 
@@ -183,6 +188,8 @@ def select_by_keys(
     if not wanted:
         return []
     sqlite = connection.dialect.name == "sqlite"
+    if sqlite:
+        wanted += [(None,) * len(key_columns)] * (_few(len(wanted)) - len(wanted))
     listed, values = listed_keys(connection, table, key_columns, wanted)
     names = ", ".join(f"t.{_q(name)}" for name in columns or [column.name for column in table.columns])
     match = " AND ".join(f"t.{_q(name)} = k.{_q(name)}" for name in key_columns)
@@ -191,7 +198,15 @@ def select_by_keys(
         tail += f" ORDER BY {', '.join(f't.{_q(name)}' for name in key_columns)} FOR UPDATE OF t"
     # CROSS JOIN: SQLite then goes from the keys to the index, whatever its statistics say
     statement = f"SELECT {names} FROM {listed} CROSS JOIN {table.name} t WHERE {match}{tail}"  # noqa: S608 - names of ours
-    return list(connection.exec_driver_sql(statement, values))
+    return list(connection.exec_driver_sql(statement, values).all())
+
+
+def _few(length: int) -> int:
+    """Return how many keys to ask SQLite for: a power of two, filled up with nulls, which no row equals.
+
+    So there are few statements, and it has them prepared: one of 64 keys takes longer to prepare than to execute.
+    """
+    return 1 << (length - 1).bit_length() if length <= KEYS_ROUNDED_MAX else length
 
 
 def listed_keys(
@@ -207,10 +222,14 @@ def _sqlite_keys(
     columns: tuple[str, ...],
     keys: list[tuple[Any, ...]],
 ) -> tuple[str, tuple[Any, ...]]:
+    return _sqlite_list(columns, len(keys)), tuple(chain.from_iterable(keys))
+
+
+@lru_cache(maxsize=256)
+def _sqlite_list(columns: tuple[str, ...], length: int) -> str:
     row = f"({', '.join('?' * len(columns))})"
     names = ", ".join(f"column{number} AS {_q(name)}" for number, name in enumerate(columns, 1))
-    listed = f"(SELECT {names} FROM (VALUES {', '.join([row] * len(keys))})) k"  # noqa: S608 - names of ours
-    return listed, tuple(value for key in keys for value in key)
+    return f"(SELECT {names} FROM (VALUES {', '.join([row] * length)})) k"  # noqa: S608 - names of ours
 
 
 def _postgres_keys(
@@ -251,6 +270,23 @@ def unanswered(connection: Connection) -> Iterator[None]:
             yield
     except errors.Error as error:
         raise cast("DBAPIError", DBAPIError.instance("", None, error, errors.Error)) from error
+
+
+def lock_names(connection: Connection, names: Iterable[tuple[Any, ...]]) -> None:
+    """Hold names until the commit, in one order: another unit of work that wants one of them waits.
+
+    For what may have no row yet. SQLite's writer is alone anyway.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    numbers = {blake2b(repr(name).encode(), digest_size=8).digest() for name in names}
+    if not numbers:
+        return
+    from adapter.store.arrays import pack
+
+    keys = pack("bigint", sorted(int.from_bytes(number, signed=True) for number in numbers))
+    statement = "SELECT pg_advisory_xact_lock(k) FROM unnest(%s::bigint[]) AS k"
+    connection.exec_driver_sql(statement, (keys,)).all()
 
 
 def lock_of(connection: Connection, *aliases: str) -> str:

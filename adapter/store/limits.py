@@ -42,7 +42,7 @@ def redeemed_since(
 
 
 def locking(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> list[Redemption]:
-    """Return the redemptions that lock these balances now, or did when they were written last."""
-    where = f"t.state = 'pending' AND t.locks_until IS NOT NULL AND t.locks_until > {int(now)}"
+    """Return the redemptions whose lock of these balances has time left; `lock_of` says which of them keep it."""
+    where = f"t.locks_until IS NOT NULL AND t.locks_until > {int(now)}"
     rows = select_by_keys(connection, t.redemptions, _KEY, keys, columns=REDEMPTION_COLUMNS, where=where)
     return [Redemption(*row) for row in rows]

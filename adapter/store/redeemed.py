@@ -109,6 +109,26 @@ def spent(
     }
 
 
+def moved(connection: Connection, transactions: Collection[Transaction]) -> dict[int, list[tuple[Lot, int]]]:
+    """Return, by transaction, the lots that its points were credited to or taken from, in one change."""
+    by_change = {one.change_key for one in transactions}
+    own = {one.id: one for one in transactions}
+    key = (*_KEY, "sequence")
+    rows = select_by_keys(connection, t.transfers, key, by_change, columns=(*key, "n", "transaction"))
+    theirs = {tuple(row[:5]): own[row.transaction] for row in rows if row.transaction in own}
+    parts = _parts(connection, set(theirs))
+    sums: dict[int, dict[int, int]] = defaultdict(dict)
+    lots: dict[int, Lot] = {}
+    whose: dict[int, int] = {}
+    for place in sorted(parts):
+        transaction = theirs[place]
+        for lot, amount in parts[place]:
+            sums[transaction.id][lot.id] = sums[transaction.id].get(lot.id, 0) + amount
+            lots[lot.id], whose[lot.id] = lot, transaction.member
+    lots |= _handed_on(connection, [lot for lot in lots.values() if lot.member != whose[lot.id]], whose)
+    return {number: [(lots[lot], amount) for lot, amount in of.items()] for number, of in sums.items()}
+
+
 def _handed_on(connection: Connection, lots: Collection[Lot], whose: Mapping[int, int]) -> dict[int, Lot]:
     """Return the lots of somebody who was merged, as the member has them who goes on in their place."""
     theirs = {lot.id: lot.of(whose[lot.id]) for lot in lots}

@@ -43,6 +43,9 @@ environments = Table(
     Column("tenant", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column(
+        "secret", LargeBinary, nullable=False
+    ),  # random; what codes of vouchers are derived from, for ever
     UniqueConstraint("tenant", "mode"),
     CheckConstraint("mode IN ('test', 'live')", name="environments_mode"),
 )
@@ -137,6 +140,19 @@ endpoints = Table(
     CheckConstraint("state IN ('enabled', 'disabled')", name="endpoints_state"),
 )
 
+dialects = Table(
+    "dialects",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("program", Text, nullable=False),
+    Column("definition", SmallInteger, nullable=False),
+    Column("customers_of", Text, nullable=False),
+    Column("options", Text, nullable=False),  # JSON
+    PrimaryKeyConstraint("env", "name"),
+    sqlite_with_rowid=False,
+)
+
 # --- what came in ----------------------------------------------------------------------------------------------------
 
 events = Table(
@@ -225,6 +241,18 @@ orders = Table(
         sqlite_where=text("member IS NULL AND customer IS NOT NULL"),
         postgresql_where=text("member IS NULL AND customer IS NOT NULL"),
     ),
+)
+
+order_links = Table(
+    "order_links",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("kind", Text, nullable=False),  # code or payment
+    Column("name", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("ref", Text, nullable=False),  # the order that named it once: its facts say whether it still does
+    PrimaryKeyConstraint("env", "kind", "name", "source", "ref"),
+    sqlite_with_rowid=False,
 )
 
 # --- people -------------------------------------------------------------------------------------------------------------
@@ -422,7 +450,7 @@ transactions = Table(
     Column("expires_at", BigInteger),  # the instant at which it expires if it is still pending
     Column(
         "sequence", BigInteger
-    ),  # of the change that set its points aside; its allocations say from which lots
+    ),  # of the change that set its points aside, credited or spent them; its allocations say which lots
     Column("metadata", Text),  # JSON: an object of strings
     Column("redemption", BigInteger),  # the redemption that owns it
     Column(
@@ -432,7 +460,17 @@ transactions = Table(
     Column("completes_at", BigInteger),  # the instant at which it is completed if it is still pending
     Column("due_at", BigInteger),  # the instant at which time alone ends it; null once it has ended
     Column("chain", BigInteger),  # on whose chain `sequence` is, where another member has it since
+    Column("reverses", BigInteger),  # the transaction that it undoes
+    Column("points_last", BigInteger),  # credited points end so many milliseconds after they can be used
     PrimaryKeyConstraint("env", "id"),
+    Index(
+        "ix_transactions_reverses",
+        "env",
+        "reverses",
+        unique=True,
+        sqlite_where=text("reverses IS NOT NULL"),
+        postgresql_where=text("reverses IS NOT NULL"),
+    ),
     Index("ix_transactions_member", "env", "member", "id"),
     Index(
         "ix_transactions_redemption",
@@ -440,6 +478,15 @@ transactions = Table(
         "redemption",
         sqlite_where=text("redemption IS NOT NULL"),
         postgresql_where=text("redemption IS NOT NULL"),
+    ),
+    Index(
+        "ix_transactions_booked",
+        "env",
+        "member",
+        "definition",
+        "created_at",
+        sqlite_where=text("order_ref IS NULL AND redemption IS NULL"),
+        postgresql_where=text("order_ref IS NULL AND redemption IS NULL"),
     ),
     Index(
         "ix_transactions_due",
@@ -537,7 +584,9 @@ redemptions = Table(
     Column("released_at", BigInteger),
     Column("expired_at", BigInteger),
     Column("reversed_at", BigInteger),
-    Column("locks_until", BigInteger),  # while it is pending, no other redemption of its balance before then
+    Column(
+        "locks_until", BigInteger
+    ),  # no other redemption of its balance before then, while it keeps its lock
     Column("flag_cleared_at", BigInteger),
     Column("flag_note", Text),
     PrimaryKeyConstraint("env", "id"),
@@ -549,8 +598,9 @@ redemptions = Table(
         "env",
         "member",
         "definition",
-        sqlite_where=text("state = 'pending' AND locks_until IS NOT NULL"),
-        postgresql_where=text("state = 'pending' AND locks_until IS NOT NULL"),
+        "locks_until",
+        sqlite_where=text("locks_until IS NOT NULL"),
+        postgresql_where=text("locks_until IS NOT NULL"),
     ),
     Index(
         "ix_redemptions_flagged",
@@ -600,16 +650,32 @@ vouchers = Table(
     Column("reason", Text),
     Column("order_source", Text),  # the order that used it
     Column("order_ref", Text),
-    Column("decided", SmallInteger, nullable=False),  # 1: moved by the API, and by no occasion any more
+    Column("linked", Text),  # JSON of book.linking: what each order that uses it says
+    Column("withdrawn", SmallInteger, nullable=False, server_default=text("0")),  # 1: its occasion is no more
+    Column("decided", SmallInteger, nullable=False),  # 1: moved by the API, and by nothing else any more
     Column("attributed_at", BigInteger, nullable=False),
     Column("updated_at", BigInteger, nullable=False),
+    Column("metadata", Text),  # JSON: an object of strings
+    Column("worth", Text),  # decimal: what somebody says its reward is worth
+    Column("valid_from", BigInteger),
+    Column("hold", BigInteger),  # of whoever was about to use it last
+    Column("held_at", BigInteger),
+    Column("held_until", BigInteger),  # nobody else can use it before
     Column("expires_at", BigInteger),  # the instant at which it expires if it is still active
+    Column("remind_at", BigInteger),  # when the member is reminded of that next
     Column("redeemed_at", BigInteger),
     Column("revoked_at", BigInteger),
     Column("expired_at", BigInteger),
     PrimaryKeyConstraint("env", "id"),
     UniqueConstraint("env", "code"),
     Index("ix_vouchers_member", "env", "member", "id"),
+    Index(
+        "ix_vouchers_hold",
+        "env",
+        "hold",
+        sqlite_where=text("hold IS NOT NULL"),
+        postgresql_where=text("hold IS NOT NULL"),
+    ),
     Index(
         "uq_vouchers_occasion",
         "env",
@@ -627,6 +693,12 @@ vouchers = Table(
         sqlite_where=text("state = 'active' AND expires_at IS NOT NULL"),
         postgresql_where=text("state = 'active' AND expires_at IS NOT NULL"),
     ),
+    Index(
+        "ix_vouchers_remind",
+        "remind_at",
+        sqlite_where=text("state = 'active' AND remind_at IS NOT NULL"),
+        postgresql_where=text("state = 'active' AND remind_at IS NOT NULL"),
+    ),
     CheckConstraint("state IN ('active', 'redeemed', 'revoked', 'expired')", name="vouchers_state"),
 )
 
@@ -643,6 +715,7 @@ memberships = Table(
     Column("first_source", Text),  # the member's first order
     Column("first_ref", Text),
     Column("birthday_at", BigInteger),  # when the next birthday begins
+    Column("anniversary_at", BigInteger),  # when there is next one to tell of
     Column("next_due_at", BigInteger),  # nothing changes by time alone before this; null: nothing at all
     PrimaryKeyConstraint("env", "member", "program"),
     Index(
@@ -730,8 +803,17 @@ messages = Table(
     Column("sequence", BigInteger),  # only for balance.updated
     Column("created_at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the frozen bytes
+    Column("format", Text, nullable=False, server_default="native"),  # whose: ours, or a vendor's
     PrimaryKeyConstraint("env", "id"),
     Index("ix_messages_member", "env", "member", "id"),
+    Index(
+        "ix_messages_format",
+        "env",
+        "format",
+        "id",
+        sqlite_where=text("format <> 'native'"),
+        postgresql_where=text("format <> 'native'"),
+    ),
     Index(
         "uq_messages_sequence",
         "env",
@@ -847,4 +929,17 @@ idempotency_keys = Table(
     Column("expires_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("env", "key"),
     Index("ix_idempotency_keys_expires_at", "expires_at"),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("name", Text, nullable=False),  # the caller's own: a correlation id
+    Column("member", BigInteger),  # none: nobody is known in it
+    Column("known_by", Text, nullable=False),  # the kind of name that the member was found by
+    Column("begun_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "name"),
+    Index("ix_sessions_ends_at", "ends_at"),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
@@ -14,25 +15,39 @@ if TYPE_CHECKING:
     from adapter.book.state import Transaction
 
 
+@dataclass(frozen=True, slots=True)
+class Awarded:
+    """What became of an order's points so far, in smallest units. `reason` says why there are none, or not yet."""
+
+    member: int | None
+    state: str
+    reason: str | None
+    award: int
+    retained: int
+    parts: str | None
+
+
+def awarded(connection: Connection, env: int, source: str, ref: str) -> Awarded | None:
+    """Return what became of one order's points, None where nothing was heard of it."""
+    orders = t.orders.c
+    columns = (orders.member, orders.state, orders.reason, orders.award, orders.retained, orders.parts)
+    query = select(*columns).where(orders.env == env, orders.source == source, orders.ref == ref)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Awarded(*row)
+
+
 def award_of_transaction(
     connection: Connection, transaction: Transaction, decimals: int
 ) -> dict[str, Any] | None:
     """Return the award that a credit is of, whole or in part; None for what no order earned."""
-    if transaction.kind != "credit" or transaction.order_ref is None:
+    if transaction.kind != "credit" or transaction.order_source is None or transaction.order_ref is None:
         return None
-    orders = t.orders.c
-    row = connection.execute(
-        select(orders.award, orders.parts).where(
-            orders.env == transaction.env,
-            orders.source == transaction.order_source,
-            orders.ref == transaction.order_ref,
-        )
-    ).one_or_none()
-    if row is None:
+    found = awarded(connection, transaction.env, transaction.order_source, transaction.order_ref)
+    if found is None:
         return None
     return {
-        "points": points(row.award, decimals),
-        "parts": parts_view(read_parts(row.parts, row.award), decimals),
+        "points": points(found.award, decimals),
+        "parts": parts_view(read_parts(found.parts, found.award), decimals),
     }
 
 

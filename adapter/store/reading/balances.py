@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, and_, func, select
+from sqlalchemy import Connection, and_, func, or_, select
 
 from adapter.book.completing import end_in_time
 from adapter.book.idling import coming_of, let_idle_end
@@ -83,6 +83,17 @@ def catch_up(connection: Connection, balance: Balance, now: Millis) -> list[Lot]
     change = Change(balance, Cause("time.elapsed", now), now, program_at)
     _let_time_pass(change, due, [(one, parts[one.id]) for one in late])
     return list(touched.values())
+
+
+def live_lots(connection: Connection, env: int, member: int, definition: int, now: Millis) -> list[Lot]:
+    """Return the lots with points of a member that can be used now or are held, the oldest first."""
+    _, passed = balance_now(connection, env, member, definition, now)
+    lots = t.lots.c
+    own = and_(lots.env == env, lots.member == member, lots.definition == definition)
+    others = lots.id.not_in([lot.id for lot in passed])
+    query = select(*_LOT).where(own, or_(lots.available > 0, lots.reserved > 0), others)
+    found = [*passed, *(Lot(*row) for row in connection.execute(query))]
+    return sorted((lot for lot in found if lot.available or lot.reserved), key=lambda lot: lot.id)
 
 
 def balance_row(connection: Connection, env: int, member: int, definition: int) -> Balance:

@@ -60,7 +60,9 @@ def liability(
     return {
         "as_of": iso(asked.at),
         "definitions": [
-            _Told(one, worths[one.id], sums[one.id], ends=versions[one.program].expiry.ends).view()
+            _Told(
+                one, worths[one.id], sums[one.id], ends=versions[one.program].of_balance(one.name).expiry.ends
+            ).view()
             for one in meant
         ],
         "totals": _totals(meant, worths, sums),

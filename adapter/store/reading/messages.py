@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import ColumnElement, Connection, literal_column, select
 
 from adapter.store import tables as t
 from adapter.store.reading.paging import Page, newest_first, page_of, within
@@ -14,15 +14,20 @@ if TYPE_CHECKING:
     from adapter.clock import Millis
 
 _SHORT = tuple(
-    t.messages.c[name] for name in ("env", "id", "type", "member", "definition", "sequence", "created_at")
+    t.messages.c[name]
+    for name in ("env", "id", "type", "member", "definition", "sequence", "created_at", "format")
 )
+
+_OURS: ColumnElement[str] = literal_column("'native'")
+"""Written out: by a parameter no database would know that the index of vendors' messages has all that are asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
-    """What a list of messages is narrowed by."""
+    """What a list of messages is narrowed by. `format` is a vendor's: its index has none of our own messages."""
 
     type: str | None = None
+    format: str | None = None
     member: int | None = None
     since: Millis | None = None
     until: Millis | None = None
@@ -42,10 +47,13 @@ def list_messages(
     *,
     limit: int,
     cursor: str | None = None,
+    bodies: bool = False,
 ) -> Page[Any]:
-    """Return a page of messages without their bodies, newest first."""
+    """Return a page of messages, newest first; with their bodies only where asked for."""
     columns = t.messages.c
-    query = newest_first(_SHORT, t.messages, env, limit, cursor)
+    query = newest_first((*_SHORT, columns.body) if bodies else _SHORT, t.messages, env, limit, cursor)
+    if chosen.format is not None:
+        query = query.where(columns.format == chosen.format, columns.format != _OURS)
     if chosen.type is not None:
         query = query.where(columns.type == chosen.type)
     if chosen.member is not None:

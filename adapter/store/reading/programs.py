@@ -31,12 +31,14 @@ def program_reader(connection: Connection, env: int, definition: int) -> Callabl
 def _versions(connection: Connection, env: int, definition: int) -> list[ProgramVersion]:
     programs, definitions = t.programs.c, t.definitions.c
     query = (
-        select(programs.version, programs.published_at, programs.body)
+        select(programs.version, programs.published_at, programs.body, definitions.name)
         .join(t.definitions, (definitions.env == programs.env) & (definitions.program == programs.name))
         .where(definitions.env == env, definitions.id == definition)
         .order_by(programs.version)
     )
     return [
-        ProgramVersion(row.version, row.published_at, Program.model_validate_json(row.body))
+        ProgramVersion(
+            row.version, row.published_at, Program.model_validate_json(row.body).of_balance(row.name)
+        )
         for row in connection.execute(query)
     ]

@@ -32,6 +32,7 @@ class RedemptionFilter:
     since: Millis | None = None
     until: Millis | None = None
     flagged: bool | None = None  # and no person has looked at it
+    states: tuple[str, ...] = ()  # any of these
 
 
 def find_redemption(connection: Connection, env: int, number: int) -> Redemption | None:
@@ -64,6 +65,8 @@ def list_redemptions(
     )
     if chosen.state is not None:
         query = query.where(_stands(chosen.state, now))
+    if chosen.states:
+        query = query.where(or_(*(_stands(state, now) for state in chosen.states)))
     if chosen.flagged is not None:
         open_flag = and_(columns.flagged.is_not(None), columns.flag_cleared_at.is_(None))
         query = query.where(open_flag if chosen.flagged else not_(open_flag))

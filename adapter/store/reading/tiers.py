@@ -56,11 +56,13 @@ def tier_now(
 
 def _takes_part(work: WorkingSet, key: tuple[int, int, str]) -> bool:
     """Return whether a member has a membership, or points from before the program asked for one."""
-    env, member, name = key
+    env, _, name = key
     if not work.catalog.keeps_standing(env, name, work.now):
         return False
-    definition = work.catalog.definition_of(env, name).id
-    return work.memberships.get(key) is not None or work.balances.get((env, member, definition)) is not None
+    return work.memberships.get(key) is not None or any(
+        work.catalog.definitions[env, balance.definition].program == name
+        for balance in work.balances.values()
+    )
 
 
 def _load(connection: Connection, work: WorkingSet, whose: tuple[int, int]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from adapter.book.state import Transaction
 from adapter.store import tables as t
@@ -13,6 +13,8 @@ from adapter.store.reading.paging import Page, equal, newest_first, page_of, wit
 from adapter.store.rows import TRANSACTION_COLUMNS, columns_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from adapter.clock import Millis
 
 _COLUMNS = columns_of(t.transactions, TRANSACTION_COLUMNS)
@@ -41,6 +43,13 @@ def find_transaction(connection: Connection, env: int, number: int) -> Transacti
     return None if row is None else Transaction(*row)
 
 
+def last_of_redemption(connection: Connection, env: int, redemption: int) -> Transaction:
+    """Return the newest transaction of a redemption: what came back of it last, where something did."""
+    columns = t.transactions.c
+    query = select(*_COLUMNS).where(columns.env == env, columns.redemption == redemption)
+    return Transaction(*connection.execute(query.order_by(columns.id.desc()).limit(1)).one())
+
+
 def list_transactions(
     connection: Connection,
     env: int,
@@ -50,8 +59,36 @@ def list_transactions(
     cursor: str | None = None,
 ) -> Page[Transaction]:
     """Return a page of transactions, newest first."""
+    query = _chosen(newest_first(_COLUMNS, t.transactions, env, limit, cursor), env, chosen)
+    return page_of([Transaction(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
+
+
+def history(
+    connection: Connection, env: int, chosen: TransactionFilter, *, limit: int, offset: int, rising: bool
+) -> tuple[list[Transaction], int]:
+    """Return some transactions by their place in the list, and how many there are: of one member, as `chosen` says."""
     columns = t.transactions.c
-    query = newest_first(_COLUMNS, t.transactions, env, limit, cursor)
+    number = _chosen(select(func.count()).where(columns.env == env), env, chosen)
+    query = _chosen(select(*_COLUMNS).where(columns.env == env), env, chosen)
+    ordered = query.order_by(columns.id if rising else columns.id.desc()).limit(limit).offset(offset)
+    rows = [Transaction(*row) for row in connection.execute(ordered)]
+    return rows, connection.execute(number).scalar_one()
+
+
+def ends_of(connection: Connection, env: int, member: int, credits_: Iterable[int]) -> dict[int, Millis]:
+    """Return when the points that these credits gave a member end, where they do."""
+    lots = t.lots.c
+    query = select(lots.transaction, func.min(lots.expires_at)).where(
+        lots.env == env,
+        lots.member == member,
+        lots.transaction.in_(list(credits_)),
+        lots.expires_at.is_not(None),
+    )
+    return {row[0]: row[1] for row in connection.execute(query.group_by(lots.transaction))}
+
+
+def _chosen(query: Select[Any], env: int, chosen: TransactionFilter) -> Select[Any]:
+    columns = t.transactions.c
     query = equal(
         query,
         (columns.member, chosen.member),
@@ -63,8 +100,7 @@ def list_transactions(
         query = query.where(in_state(chosen.state, chosen.now))
     if chosen.metadata is not None:
         query = query.where(columns.id.in_(labelled(env, chosen.metadata)))
-    query = within(query, columns.created_at, chosen.since, chosen.until)
-    return page_of([Transaction(*row) for row in connection.execute(query)], limit, lambda row: (row.id,))
+    return within(query, columns.created_at, chosen.since, chosen.until)
 
 
 def in_state(state: str, now: Millis) -> ColumnElement[bool]:

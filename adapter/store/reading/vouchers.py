@@ -15,6 +15,9 @@ from adapter.store.rows import VOUCHER_COLUMNS, columns_of
 if TYPE_CHECKING:
     from adapter.clock import Millis
 
+VOUCHERS_MOST = 1000
+"""More than any member has at a time; what is older is found by lists and by its code."""
+
 _COLUMNS = columns_of(t.vouchers, VOUCHER_COLUMNS)
 
 
@@ -35,6 +38,29 @@ def find_voucher(connection: Connection, env: int, number: int) -> Voucher | Non
     columns = t.vouchers.c
     row = connection.execute(select(*_COLUMNS).where(columns.env == env, columns.id == number)).one_or_none()
     return None if row is None else Voucher(*row)
+
+
+def find_held(connection: Connection, env: int, hold: int) -> Voucher | None:
+    """Return the voucher that was held last under this id."""
+    columns = t.vouchers.c
+    row = connection.execute(select(*_COLUMNS).where(columns.env == env, columns.hold == hold)).one_or_none()
+    return None if row is None else Voucher(*row)
+
+
+def find_code(connection: Connection, env: int, code: str) -> Voucher | None:
+    """Return the voucher with this code, in letters of either case."""
+    columns = t.vouchers.c
+    query = select(*_COLUMNS).where(columns.env == env, columns.code == code.upper())
+    row = connection.execute(query).one_or_none()
+    return None if row is None else Voucher(*row)
+
+
+def vouchers_of(connection: Connection, whose: tuple[int, int], program: str) -> list[Voucher]:
+    """Return the newest vouchers that a member (env, member) has of a program."""
+    columns = t.vouchers.c
+    query = select(*_COLUMNS).where(columns.env == whose[0], columns.member == whose[1])
+    rows = connection.execute(query.order_by(columns.id.desc()).limit(VOUCHERS_MOST))
+    return [voucher for row in rows if (voucher := Voucher(*row)).program == program]
 
 
 def list_vouchers(

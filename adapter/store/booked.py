@@ -1,0 +1,38 @@
+"""What the API's credits and debits of balances come to since an instant: a look along an index of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from adapter.store import tables as t
+from adapter.store.database import listed_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy import Connection
+
+    from adapter.book.working import Span
+    from adapter.clock import Millis
+
+_SPAN = ("env", "member", "definition", "kind", "created_at")
+
+
+def booked_since(connection: Connection, spans: Collection[Span], now: Millis) -> dict[Span, tuple[int, int]]:
+    """Return for each span how many transactions there were that count, and how much they come to. One statement."""
+    if not spans:
+        return {}
+    listed, values = listed_keys(connection, t.transactions, _SPAN, sorted(spans))
+    own = ", ".join(f"k.{name}" for name in _SPAN)
+    statement = (
+        f"SELECT {own}, count(*), sum(t.amount) FROM {listed} CROSS JOIN transactions t "  # noqa: S608 - names of ours
+        "WHERE t.env = k.env AND t.member = k.member AND t.definition = k.definition "
+        "AND t.kind = k.kind AND t.created_at >= k.created_at AND t.order_ref IS NULL AND t.redemption IS NULL "
+        f"AND (t.state = 'completed' OR (t.state = 'pending' AND (t.expires_at IS NULL OR t.expires_at > {int(now)}))) "
+        f"GROUP BY {own}"
+    )
+    rows = connection.exec_driver_sql(statement, values)
+    return {
+        (env, member, definition, kind, at): (number, int(amount))
+        for env, member, definition, kind, at, number, amount in rows
+    }
