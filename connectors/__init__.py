@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter.errors import ConfigurationError
+from connectors.brevo.connector import CONNECTOR as BREVO
 from connectors.shopify import CONNECTOR as SHOPIFY
 from connectors.standard import CONNECTOR as STANDARD
 from connectors.stripe import CONNECTOR as STRIPE
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
     from connectors.base import Connector
 
-CONNECTORS: Mapping[str, Connector] = {one.name: one for one in (SHOPIFY, WOOCOMMERCE, STRIPE, STANDARD)}
+CONNECTORS: Mapping[str, Connector] = {
+    one.name: one for one in (SHOPIFY, WOOCOMMERCE, STRIPE, STANDARD, BREVO)
+}
 
 
 def connector(name: str) -> Connector:

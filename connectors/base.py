@@ -7,18 +7,18 @@ names what it ignores. It does no I/O, asks no clock and knows no database: byte
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+import msgspec
 
-    from adapter.clock import Millis
+from adapter.clock import Millis
+
+if TYPE_CHECKING:
     from adapter.events import Event
 
 
-@dataclass(frozen=True, slots=True)
-class RawEvent:
+class RawEvent(msgspec.Struct, frozen=True, gc=False):
     """One webhook as it came over the wire. Header names are lower-case; `body` is never re-encoded."""
 
     headers: Mapping[str, str]
@@ -26,8 +26,7 @@ class RawEvent:
     received_at: Millis
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSettings:
+class SourceSettings(msgspec.Struct, frozen=True, gc=False):
     """What the operator configured for a source, as far as a connector may see it.
 
     `secrets` are all currently valid; during a rotation there are several. `options` are the connector's own
@@ -36,7 +35,7 @@ class SourceSettings:
 
     name: str
     secrets: Sequence[str]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = {}
 
 
 def event_key(*parts: str | bytes) -> bytes:

@@ -9,9 +9,9 @@ from adapter.errors import Rejected
 from connectors.base import RawEvent, SourceSettings, event_key
 from connectors.payload import read_json
 from connectors.settings import Options, check_secrets, read_options
+from connectors.signed import check_keys, verify_body
 from connectors.standard.normalize import normalize_webhook
 from connectors.standard.topics import EVENT_TYPES, IGNORED
-from connectors.standard.verify import check_keys, verify_body
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

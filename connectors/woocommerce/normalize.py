@@ -26,14 +26,17 @@ Read = Callable[[Body, Millis], tuple[Event, ...]]
 
 def normalize_webhook(raw: RawEvent, topic: str) -> tuple[Event, ...]:
     """Return the events of a verified webhook. Raises `Ignored` or `Rejected`."""
-    why = reason_to_ignore(IGNORED, topic)
-    if why is not None:
-        raise Ignored(why)
-    if topic not in _READ:
-        raise Rejected(f"WooCommerce's topic `{topic}` is not known here")
+    read = _READ.get(topic)
+    if read is None:
+        raise _not_read(topic)
     body = read_json(raw.body)
     _refuse_legacy(body)
-    return _READ[topic](body, raw.received_at)
+    return read(body, raw.received_at)
+
+
+def _not_read(topic: str) -> Ignored | Rejected:
+    why = reason_to_ignore(IGNORED, topic)
+    return Rejected(f"WooCommerce's topic `{topic}` is not known here") if why is None else Ignored(why)
 
 
 def _refuse_legacy(body: Body) -> None:

@@ -1,0 +1,1 @@
+"""ES Loyalty: balances, reservations and purchases by sessions, under `/client`."""

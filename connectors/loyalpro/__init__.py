@@ -1,0 +1,1 @@
+"""LoyalPro: customers, points and redemptions, under `/loyalpro/v1`, and its webhooks."""

@@ -1,0 +1,1 @@
+"""VINR: payments with loyalty, whose redemptions are taken off a payment."""
