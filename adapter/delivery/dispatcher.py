@@ -35,12 +35,13 @@ from adapter.store.database import in_unit_of_work, is_transient
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
     from adapter.clock import Clock, Millis
     from adapter.store.configuration import CatalogCache
+    from connectors.vendor import Vendor
 
 log = structlog.get_logger(__name__)
 
@@ -50,13 +51,14 @@ Job = tuple[Claimed, Endpoint]
 class Dispatcher:
     """Sends everything that is due. `run` is for a thread of its own; `run_once` for tests and commands."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the world gives it, each for itself
         self,
         engine: Engine,
         catalog: CatalogCache,
         clock: Clock,
         settings: DeliverySettings | None = None,
         *,
+        vendors: Mapping[str, Vendor] | None = None,
         resolve: guard.Resolve = guard.resolve,
         random: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
@@ -68,7 +70,7 @@ class Dispatcher:
         self._settings = settings or DeliverySettings()
         self._random = random
         self._monotonic = monotonic
-        self._sender = Sender(self._settings, resolve=resolve)
+        self._sender = Sender(self._settings, resolve=resolve, vendors=vendors)
         self._slots = Slots(
             workers=self._settings.workers,
             slow_workers=self._settings.slow_workers,

@@ -18,12 +18,12 @@ from adapter.catalog import EndpointSecret
 from adapter.clock import Millis, iso
 from adapter.delivery import signing
 from adapter.delivery.fields import SECRETS_MAX, EndpointFields, checked
-from adapter.delivery.switching import raise_version, send_message
+from adapter.delivery.switching import send_message
 from adapter.errors import Conflict, NotFound, Refused
 from adapter.ids import new_id, show
 from adapter.messages import MessageType
 from adapter.store import tables as t
-from adapter.store.configuration import load_catalog
+from adapter.store.configuration import load_catalog, raise_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +66,12 @@ def listed(connection: Connection, env: int) -> list[View]:
 def show_one(connection: Connection, env: int, endpoint: int) -> View:
     """Return one endpoint. Raises `NotFound`."""
     return to_view(_row(connection, env, endpoint))
+
+
+def headers_of(connection: Connection, env: int, endpoint: int) -> dict[str, str]:
+    """Return the headers of an endpoint with their values, which no view shows. Raises `NotFound`."""
+    headers: dict[str, str] = orjson.loads(_row(connection, env, endpoint).headers)
+    return headers
 
 
 def change(connection: Connection, env: int, endpoint: int, given: Mapping[str, Any], *, now: Millis) -> View:

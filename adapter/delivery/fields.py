@@ -6,12 +6,13 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from adapter.delivery import guard, signing
 from adapter.delivery.settings import DEFAULT_SCHEDULE_S
 from adapter.errors import Refused
 from adapter.messages import MessageType
+from connectors.vendors import VENDORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,8 +48,10 @@ class EndpointFields(BaseModel):
 
     url: Annotated[str, Field(max_length=2048)]
     secrets: Annotated[tuple[str, ...], Field(max_length=SECRETS_MAX)] = ()  # newest first; none: one is made
+    format: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = (
+        "native"  # whose messages: ours, or a vendor's
+    )
     events: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)] = ("*",)
-    format: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,31}$")] = "native"
     schedule: Annotated[tuple[Wait, ...], Field(max_length=50)] = DEFAULT_SCHEDULE_S
     timeout: Annotated[int, Field(ge=1, le=30)] = 15
     ordered: bool = False
@@ -67,14 +70,23 @@ class EndpointFields(BaseModel):
                 raise ValueError(refused.message.removeprefix("secrets: ")) from None
         return secrets
 
+    @field_validator("format")
+    @classmethod
+    def _format_exists(cls, form: str) -> str:
+        if form != "native" and form not in VENDORS:
+            known = ", ".join(("native", *(name for name, vendor in VENDORS.items() if vendor.events)))
+            raise ValueError(f"there is no format {form!r}; there are {known}")
+        return form
+
     @field_validator("events")
     @classmethod
-    def _events_exist(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+    def _events_exist(cls, events: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        known = _events_of(info.data.get("format", "native"))
         for pattern in events:
-            if not _matches_a_message(pattern):
-                known = ", ".join(MessageType)
+            if not _matches(pattern, known):
+                listed = ", ".join(known)
                 raise ValueError(
-                    f"{pattern!r} matches no message type; use '*', 'balance.*' or one of {known}"
+                    f"{pattern!r} matches no message type; use '*', 'balance.*' or one of {listed}"
                 )
         return events
 
@@ -92,6 +104,11 @@ class EndpointFields(BaseModel):
                     f"the value of {name!r} must be 1 to 1000 printable ASCII characters on one line"
                 )
         return headers
+
+
+def _events_of(form: str) -> tuple[str, ...]:
+    """Return what an endpoint of a format can hear of."""
+    return tuple(MessageType) if form == "native" else tuple(VENDORS[form].event_types())
 
 
 def checked(given: Mapping[str, Any], *, live: bool) -> EndpointFields:
@@ -137,14 +154,14 @@ def _check_live(scheme: str, host: str) -> None:
         raise _invalid("url", f"{host} is not a public address, and a live environment reaches no other")
 
 
-def _matches_a_message(pattern: str) -> bool:
+def _matches(pattern: str, known: tuple[str, ...]) -> bool:
     if pattern == "*":
         return True
     if not _PATTERN.fullmatch(pattern):
         return False
     if pattern.endswith(".*"):
-        return any(name.startswith(pattern[:-1]) for name in MessageType)
-    return pattern in set(MessageType)
+        return any(name.startswith(pattern[:-1]) for name in known)
+    return pattern in known
 
 
 def _invalid(field: str, reason: str) -> Refused:

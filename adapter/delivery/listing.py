@@ -28,6 +28,7 @@ class DeliveryFilter:
     until: Millis | None = None
     member: int | None = None
     message: int | None = None
+    type: str | None = None  # of the message
     before: int | None = None  # the id that the last page ended with
     limit: int = 100
 
@@ -43,6 +44,7 @@ def deliveries(connection: Connection, env: int, wanted: DeliveryFilter) -> list
         (d.state, wanted.state),
         (d.member, wanted.member),
         (d.message, wanted.message),
+        (t.messages.c.type, wanted.type),
     ):
         if value is not None:
             query = query.where(column == value)

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, text, update
 
 from adapter.clock import Millis, iso
 from adapter.delivery.switching import new_delivery
@@ -76,7 +76,7 @@ def create(connection: Connection, env: int, selection: Selection, *, now: Milli
     chosen = (
         _missing(connection, env, selection, now)
         if selection.missing
-        else _chosen(connection, env, selection)
+        else list(connection.execute(_chosen(selection, env)).scalars())
     )
     if selection.delivery is not None and not chosen:
         raise NotFound(f"there is no delivery {show('dlv', selection.delivery)}", field="delivery")
@@ -95,6 +95,16 @@ def create(connection: Connection, env: int, selection: Selection, *, now: Milli
     items = [{"env": env, "replay": replay, "delivery": delivery, "state": "waiting"} for delivery in chosen]
     bulk_insert(connection, t.replay_items, items, _ITEM)
     return progress(connection, env, replay)
+
+
+def count(connection: Connection, env: int, selection: Selection) -> int:
+    """Return how many deliveries a replay of this would be about now. Raises `Refused`.
+
+    What an endpoint is `missing` has no deliveries that could be counted.
+    """
+    selection.check()
+    chosen = _chosen(selection, env).order_by(None).subquery()
+    return int(connection.execute(select(func.count()).select_from(chosen)).scalar_one())
 
 
 def progress(connection: Connection, env: int, replay: int) -> dict[str, Any]:
@@ -214,7 +224,7 @@ def _finish(connection: Connection, replays: Sequence[tuple[int, int]], now: Mil
     )
 
 
-def _chosen(connection: Connection, env: int, selection: Selection) -> list[int]:
+def _chosen(selection: Selection, env: int) -> Select[Any]:
     d, m = t.deliveries.c, t.messages.c
     query = (
         select(d.id)
@@ -231,7 +241,7 @@ def _chosen(connection: Connection, env: int, selection: Selection) -> list[int]
         query = query.where(d.state == selection.state)
     elif selection.delivery is None:
         query = query.where(d.state.in_(("delivered", "dead", "held")))
-    return list(connection.execute(query).scalars())
+    return query
 
 
 def _missing(connection: Connection, env: int, selection: Selection, now: Millis) -> list[int]:

@@ -18,13 +18,17 @@ from adapter.delivery import guard, signing
 from adapter.delivery.answer import Answer
 from adapter.delivery.transport import OutboundAdapter
 from adapter.ids import show
+from connectors.vendor import Parcelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from requests.adapters import HTTPAdapter
 
     from adapter.catalog import Endpoint
     from adapter.clock import Millis
     from adapter.delivery.settings import DeliverySettings
+    from connectors.vendor import Vendor
 
 USER_AGENT = "loyalty-event-adapter"
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\xa0-\U0010ffff]|[\ud800-\udfff]")
@@ -44,8 +48,15 @@ class Parcel:
 class Sender:
     """Sends parcels over two sets of kept connections, one for test environments and one for live ones."""
 
-    def __init__(self, settings: DeliverySettings, *, resolve: guard.Resolve = guard.resolve) -> None:
+    def __init__(
+        self,
+        settings: DeliverySettings,
+        *,
+        resolve: guard.Resolve = guard.resolve,
+        vendors: Mapping[str, Vendor] | None = None,
+    ) -> None:
         self._settings = settings
+        self._vendors = vendors or {}  # who signs in a way of their own, by the format of an endpoint
         self._adapters = {
             live: OutboundAdapter(
                 live=live, connections=settings.workers, ca_file=settings.ca_file, resolve=resolve
@@ -81,7 +92,7 @@ class Sender:
     def _exchange(
         self, parcel: Parcel, now: Millis, keys: tuple[bytes, ...]
     ) -> tuple[int, str | None, str, str | None]:
-        request = _request(parcel, now, keys)
+        request = self._request(parcel, now, keys)
         timeout = Timeout(
             total=parcel.endpoint.timeout_s,
             connect=min(self._settings.connect_timeout_s, parcel.endpoint.timeout_s),
@@ -93,14 +104,17 @@ class Sender:
         kept = clean(body[: self._settings.response_keep_bytes])
         return response.status_code, response.headers.get("retry-after"), kept, error
 
-
-def _request(parcel: Parcel, now: Millis, keys: tuple[bytes, ...]) -> PreparedRequest:
-    endpoint = parcel.endpoint
-    request = _template(endpoint.url, tuple(endpoint.headers.items())).copy()
-    request.headers.update(signing.headers(show("msg", parcel.message), now, parcel.body, keys))
-    request.headers["content-length"] = str(len(parcel.body))
-    request.body = parcel.body
-    return request
+    def _request(self, parcel: Parcel, now: Millis, keys: tuple[bytes, ...]) -> PreparedRequest:
+        endpoint = parcel.endpoint
+        shown = show("msg", parcel.message)
+        request = _template(endpoint.url, tuple(endpoint.headers.items())).copy()
+        request.headers.update(signing.headers(shown, now, parcel.body, keys))
+        if (vendor := self._vendors.get(endpoint.format)) is not None:
+            secrets = signing.in_force(endpoint.secrets, now)
+            request.headers.update(vendor.sign(Parcelled(shown, parcel.body, now, keys, secrets)))
+        request.headers["content-length"] = str(len(parcel.body))
+        request.body = parcel.body
+        return request
 
 
 @lru_cache(maxsize=4096)

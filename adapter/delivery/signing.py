@@ -41,11 +41,14 @@ def signature(content: bytes, key: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, content, hashlib.sha256)).decode()
 
 
+def in_force(secrets: Iterable[EndpointSecret], now: Millis) -> tuple[str, ...]:
+    """Return all secrets that have not run out, in their order."""
+    return tuple(each.secret for each in secrets if each.expires_at is None or now < each.expires_at)
+
+
 def keys_in_force(secrets: Iterable[EndpointSecret], now: Millis) -> tuple[bytes, ...]:
     """Return the keys of all secrets that have not run out, in their order."""
-    return tuple(
-        decode_secret(each.secret) for each in secrets if each.expires_at is None or now < each.expires_at
-    )
+    return tuple(decode_secret(secret) for secret in in_force(secrets, now))
 
 
 def new_secret() -> str:

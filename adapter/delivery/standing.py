@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from adapter.delivery import switching
 from adapter.delivery.health import Health, after
+from adapter.store.configuration import raise_version
 from adapter.store.database import lock_of, rows_as
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _values(key: Key, each: Health) -> dict[str, Any]:
 
 def _switch(connection: Connection, key: Key, new: Health, now: Millis) -> None:
     """Hold or release the deliveries of an endpoint that was just disabled or enabled."""
-    switching.raise_version(connection)
+    raise_version(connection)
     if new.enabled:
         switching.release(connection, *key, now)
         return

@@ -16,7 +16,7 @@ from adapter.errors import NotFound
 from adapter.ids import new_id, show
 from adapter.messages import MessageType, render
 from adapter.store import tables as t
-from adapter.store.configuration import load_catalog
+from adapter.store.configuration import load_catalog, raise_version
 from adapter.store.database import bulk_insert
 from adapter.store.rows import DELIVERY_COLUMNS
 
@@ -24,16 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from adapter.catalog import Endpoint
-
-
-def raise_version(connection: Connection) -> None:
-    """Tell every process that what is configured has changed."""
-    connection.execute(
-        text(
-            "INSERT INTO configuration (id, version) VALUES (1, 1)"
-            " ON CONFLICT (id) DO UPDATE SET version = configuration.version + 1"
-        )
-    )
 
 
 def disable(connection: Connection, env: int, endpoint: int, *, now: Millis, reason: str = MANUAL) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapter.commands import Command, Once, Outcome
+from adapter.outcome import Outcome
 from adapter.store import tables as t
 from adapter.store.database import bulk_insert, select_by_keys
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from adapter.clock import Millis
+    from adapter.commands import Command, Once
 
 COLUMNS = ("env", "key", "request", "status", "answer", "expires_at")
 OUTCOME = 0  # in the column `status`: the answer is an outcome, which the web turns into a response

@@ -3,10 +3,9 @@
 The checks are those that the design promises: no account below zero; each balance is the sum of its transfers and the
 sum over all accounts is zero; lots agree with their allocations and with the balance; an order holds exactly what its
 facts are worth; hashes link from the first transfer to the head; sequences have no gap and each has its message, whose
-frozen bytes say the same; redemptions agree with their transactions (`proving.py`). Members are read in chunks, so that
-facts are worth; tiers are where their history and their measure say; hashes link from the first transfer to the head;
-sequences have no gap and each has its message, whose frozen bytes say the same. Members are read in chunks, so that
-memory does not grow with the book.
+frozen bytes say the same; tiers are where their history and their measure say (`reviewing.py`); redemptions agree with
+their transactions (`proving.py`), vouchers with their orders and rules (`vouched.py`). Members are read in chunks, so
+that memory does not grow with the book.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from adapter.book.transfers import chain_hash
 from adapter.book.valuing import as_kept
 from adapter.engine.proving import check_redemptions
 from adapter.engine.reviewing import check_standing
+from adapter.engine.vouched import check_vouchers
 from adapter.program.reasons import Reason
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
@@ -60,6 +60,7 @@ def audit(engine: Engine, progress: Callable[[int], None] = lambda _done: None) 
         found += _check_advices(connection)
         found += _check_balance_orders(connection)
         found += check_redemptions(connection)
+        found += check_vouchers(connection, catalog)
         return found
 
 

@@ -7,6 +7,7 @@ durable, or nothing is and all of it is decided again. What one command does wro
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from adapter import ids
@@ -18,7 +19,7 @@ from adapter.book.standing import review, stand, time_owed
 from adapter.book.transfers import Cause
 from adapter.book.vouching import lapse_voucher
 from adapter.book.working import BalanceKey, Occasion, StoredEvent, WorkingSet
-from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, Outcome, RecordEvent, Review
+from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, RecordEvent, Review
 from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
 from adapter.engine.journal import entry_of
@@ -26,17 +27,19 @@ from adapter.engine.load import load
 from adapter.engine.shortage import explain_shortages
 from adapter.engine.vouchers import load_occasions
 from adapter.engine.write import Recorded, write
+from adapter.outcome import Outcome
 from adapter.store import tables as t
 from adapter.store.configuration import newest
 from adapter.store.database import select_by_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
     from adapter.catalog import Catalog
     from adapter.clock import Millis
+    from connectors.vendor import Vendor
 
 
 @dataclass(slots=True)
@@ -44,6 +47,7 @@ class Batcher:
     """Decides batches; keeps the catalog from one to the next."""
 
     clock: Callable[[], Millis]
+    vendors: Mapping[str, Vendor] = field(default_factory=dict)
     catalog: Catalog | None = field(default=None, repr=False)
 
     def __call__(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
@@ -73,7 +77,7 @@ class Batcher:
         owed: Sequence[Command] = ()
         while True:
             answers.forget_new()
-            decided = _Decided(WorkingSet(self.catalog, now, lambda: ids.new_id(now)), answers)
+            decided = _Decided(WorkingSet(self.catalog, now, partial(ids.new_id, now), self.vendors), answers)
             load(connection, decided.work, [*owed, *commands], needs)
             load_occasions(connection, decided.work, occasions)
             first = time_owed(decided.work)
@@ -112,6 +116,7 @@ class _Decided:
     def _decide(self, command: Command) -> None:
         if isinstance(command, RecordEvent):
             number = self.work.new_id() if command.event_id is None else command.event_id
+            self.work.whose = command.member
             self.recorded.append((command, record_event(self.work, command, number)))
             stand(self.work, number)
         elif isinstance(command, Elapse):

@@ -12,28 +12,34 @@ from adapter.book.advising import advise
 from adapter.book.assigning import assign_tier
 from adapter.book.balance_orders import place_order
 from adapter.book.degraded import clear_flag
-from adapter.book.enrolling import enrol_member, turn_member, update_member
+from adapter.book.enrolling import enrol_member, link_customer, turn_member, update_member
 from adapter.book.giving import transfer_points
 from adapter.book.merging import merge_members
+from adapter.book.paying import begin_payment, end_payment, order_of
 from adapter.book.redeeming import begin_redemption, move_redemption
+from adapter.book.reversing import reverse_transaction
 from adapter.book.transacting import begin_transaction, end_transaction
 from adapter.book.vouching import attribute_voucher, move_voucher
 from adapter.commands import (
     Advise,
     AssignTier,
     AttributeVoucher,
+    BeginPayment,
     BeginRedemption,
     BeginTransaction,
     ClearFlag,
     Elapse,
+    EndPayment,
     EndTransaction,
     EnrolMember,
     LapseVoucher,
+    LinkCustomer,
     MergeMembers,
     MoveRedemption,
     MoveVoucher,
     PlaceOrder,
     RecordEvent,
+    ReverseTransaction,
     Review,
     TransferPoints,
     TurnMember,
@@ -43,8 +49,9 @@ from adapter.commands import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from adapter.book.working import BalanceKey, Occasion, OrderKey, WorkingSet
-    from adapter.commands import ApiCommand, Command, Outcome
+    from adapter.book.working import BalanceKey, Link, Occasion, OrderKey, WorkingSet
+    from adapter.commands import ApiCommand, Command
+    from adapter.outcome import Outcome
 
     Decide = Callable[[WorkingSet, Any, int], Outcome]
     """Decides a command; the last argument is the id under which it is stored."""
@@ -61,12 +68,19 @@ class Touched:
     redeems: set[BalanceKey] = field(
         default_factory=set
     )  # those to redeem from: their limits, locks and advice
+    booked: set[tuple[int, int, int, str]] = field(
+        default_factory=set
+    )  # balances with `credit` or `debit`: what their limits count
     vouchers: set[tuple[int, int]] = field(default_factory=set)  # (env, voucher)
     occasions: set[Occasion] = field(default_factory=set)  # whose vouchers are asked for
     codes: set[tuple[int, str]] = field(default_factory=set)  # (env, code), which a voucher may have
     advised: set[tuple[int, int]] = field(default_factory=set)  # (env, member) whose newest advice counts
+    undone: set[tuple[int, int]] = field(default_factory=set)  # (env, transaction) to be reversed
     orders: set[OrderKey] = field(default_factory=set)
     redemptions: set[tuple[int, int]] = field(default_factory=set)  # (env, redemption), with their lots
+    links: set[Link] = field(
+        default_factory=set
+    )  # by which orders name redemptions, or may name what is begun
     whole: set[tuple[int, int]] = field(default_factory=set)  # members of whom everything is needed
     customers: set[tuple[int, str, str]] = field(default_factory=set)  # (env, source, customer id)
     addresses: set[tuple[int, str]] = field(default_factory=set)  # (env, e-mail address)
@@ -86,6 +100,7 @@ class Way:
     touch: Callable[[Any, Touched], None]
     entry: Callable[[Any], str]
     member: Callable[[Any], int | None] = lambda command: command.member
+    order: Callable[[Any], tuple[str, str] | None] = lambda _command: None
     occurred_at: Callable[[Any], int] = lambda command: command.received_at
     spends: Callable[[Any], BalanceKey] = lambda command: (command.env, command.member, command.definition)
 
@@ -122,6 +137,7 @@ def _touch_begin(command: BeginTransaction, touched: Touched) -> None:
     key = (command.env, command.member, command.definition)
     touched.members.add(key[:2])
     touched.balances.add(key)
+    touched.booked.add((*key, command.kind))
     if command.kind == "debit":
         touched.spent.add(key)
 
@@ -130,6 +146,7 @@ def _touch_place(command: PlaceOrder, touched: Touched) -> None:
     key = (command.env, command.member, command.definition)
     touched.members.add(key[:2])
     touched.balances.add(key)
+    touched.booked.add((*key, "debit" if command.amount < 0 else "credit"))
     if command.amount < 0:
         touched.spent.add(key)
 
@@ -138,6 +155,12 @@ def _touch_end(command: EndTransaction, touched: Touched) -> None:
     touched.members.add((command.env, command.member))
     touched.balances.add((command.env, command.member, command.definition))
     touched.transactions.add((command.env, command.transaction))
+
+
+def _touch_reverse(command: ReverseTransaction, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    touched.balances.add((command.env, command.member, command.definition))
+    touched.undone.add((command.env, command.transaction))
 
 
 def _touch_advise(command: Advise, touched: Touched) -> None:
@@ -152,8 +175,12 @@ def _touch_redemption(command: BeginRedemption, touched: Touched) -> None:
     touched.spent.add(key)
     touched.redeems.add(key)
     touched.advised.add(key[:2])
+    touched.links.add((command.env, "code", command.code))
+    if command.payment is not None:
+        touched.links.add((command.env, "payment", command.payment))
     if command.order is not None:
         touched.orders.add((command.env, *command.order))
+        touched.links.add((command.env, "order", ":".join(command.order)))
 
 
 def _touch_move(command: MoveRedemption | ClearFlag, touched: Touched) -> None:
@@ -164,7 +191,7 @@ def _touch_move(command: MoveRedemption | ClearFlag, touched: Touched) -> None:
 
 def _touch_attribute(command: AttributeVoucher, touched: Touched) -> None:
     touched.members.add((command.env, command.member))
-    touched.codes.add((command.env, command.code))
+    touched.links.add((command.env, "code", command.code))
 
 
 def _touch_voucher(command: MoveVoucher, touched: Touched) -> None:
@@ -177,10 +204,15 @@ def _touch_voucher(command: MoveVoucher, touched: Touched) -> None:
 
 def _touch_enrol(command: EnrolMember, touched: Touched) -> None:
     touched.members.add((command.env, command.id))
-    if command.customer is not None:
-        touched.customers.add((command.env, *command.customer))
+    customers = (*(() if command.customer is None else (command.customer,)), *command.also)
+    touched.customers |= {(command.env, *customer) for customer in customers}
     if command.email is not None:
         touched.addresses.add((command.env, command.email))
+
+
+def _touch_link(command: LinkCustomer, touched: Touched) -> None:
+    touched.members.add((command.env, command.member))
+    touched.customers.add((command.env, *command.customer))
 
 
 def _touch_update(command: UpdateMember, touched: Touched) -> None:
@@ -204,6 +236,17 @@ def _touch_transfer(command: TransferPoints, touched: Touched) -> None:
     touched.advised.add((command.env, command.member))
 
 
+def _touch_payment(command: BeginPayment, touched: Touched) -> None:
+    touched.orders.add((command.env, *order_of(command)))
+    touched.links |= {(command.env, "id", str(number)) for number in command.redemptions}
+    if command.customer is not None:
+        touched.customers.add((command.env, command.source, command.customer))
+
+
+def _touch_end_payment(command: EndPayment, touched: Touched) -> None:
+    touched.orders.add((command.env, *order_of(command)))
+
+
 WAYS: dict[type[ApiCommand], Way] = {
     BeginTransaction: Way(
         "transaction",
@@ -214,6 +257,12 @@ WAYS: dict[type[ApiCommand], Way] = {
     ),
     EndTransaction: Way(
         "transaction", end_transaction, _touch_end, lambda command: f"end:{command.transaction}"
+    ),
+    ReverseTransaction: Way(
+        "transaction",
+        reverse_transaction,
+        _touch_reverse,
+        lambda command: f"reverse:{command.transaction}",
     ),
     ClearFlag: Way(
         "redemption", clear_flag, _touch_move, lambda command: f"redemption:{command.redemption}:cleared"
@@ -240,6 +289,22 @@ WAYS: dict[type[ApiCommand], Way] = {
         _touch_move,
         lambda command: f"redemption:{command.redemption}:{command.state}",
     ),
+    BeginPayment: Way(
+        "payment",
+        begin_payment,
+        _touch_payment,
+        lambda command: f"payment:{command.id}",
+        member=lambda _command: None,
+        order=order_of,
+    ),
+    EndPayment: Way(
+        "payment",
+        end_payment,
+        _touch_end_payment,
+        lambda command: f"payment:{command.payment}:end",
+        member=lambda _command: None,
+        order=order_of,
+    ),
     EnrolMember: Way(
         "member",
         enrol_member,
@@ -248,6 +313,7 @@ WAYS: dict[type[ApiCommand], Way] = {
         member=lambda command: command.id,
     ),
     UpdateMember: Way("member", update_member, _touch_update, lambda command: f"update:{command.id}"),
+    LinkCustomer: Way("member", link_customer, _touch_link, lambda command: f"link:{command.id}"),
     TurnMember: Way(
         "member",
         turn_member,

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import dataclass
@@ -22,15 +22,17 @@ import msgspec
 import structlog
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from adapter.commands import Command, EventState, Outcome, RecordEvent
+from adapter.commands import Command, RecordEvent
 from adapter.engine.batch import Batcher
 from adapter.errors import Busy, DatabaseUnavailable, Unavailable
+from adapter.outcome import EventState, Outcome
 from adapter.store.database import in_unit_of_work
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from adapter.clock import Clock
+    from connectors.vendor import Vendor
 
 log = structlog.get_logger()
 
@@ -55,10 +57,16 @@ Waiting = tuple[Command, Reply]
 class Door:
     """Takes commands in, decides them in batches, and answers when they are durable."""
 
-    def __init__(self, engine: Engine, clock: Clock, settings: DoorSettings | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        clock: Clock,
+        settings: DoorSettings | None = None,
+        vendors: Mapping[str, Vendor] | None = None,
+    ) -> None:
         self._engine = engine
         self._settings = settings or DoorSettings()
-        self._batch = Batcher(clock)
+        self._batch = Batcher(clock, vendors or {})
         self._queue: queue.SimpleQueue[Waiting | None] = queue.SimpleQueue()
         self._after_batch: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="door", daemon=True)

@@ -13,16 +13,9 @@ import msgspec
 from sqlalchemy import text
 
 from adapter.book.working import StoredEvent
-from adapter.commands import (
-    ApiCommand,
-    BeginRedemption,
-    EnrolMember,
-    EventState,
-    Outcome,
-    RecordEvent,
-    UpdateMember,
-)
+from adapter.commands import ApiCommand, BeginRedemption, EnrolMember, RecordEvent, UpdateMember
 from adapter.engine.carrying import WAYS
+from adapter.outcome import EventState, Outcome
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
 
@@ -56,7 +49,9 @@ def entry_of(command: ApiCommand, outcome: Outcome, number: int) -> tuple[Record
         received_at=command.received_at,
     )
     at = way.occurred_at(command)
-    return record, StoredEvent(number, EventState.APPLIED, None, topic, None, way.member(command), at)
+    return record, StoredEvent(
+        number, EventState.APPLIED, None, topic, way.order(command), way.member(command), at
+    )
 
 
 def _key(entry: str) -> bytes:

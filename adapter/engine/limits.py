@@ -1,11 +1,13 @@
-"""Load what bounds the redemptions of a batch: what was redeemed today, and what locks their balances."""
+"""Load what bounds a batch: what was redeemed today, what locks balances, what the API booked in the time of a limit."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from adapter.book.limiting import counted
+from adapter.book.rationing import counts, limits_of, span_of
 from adapter.program.redeeming import counts_by_day, day_began
+from adapter.store.booked import booked_since
 from adapter.store.limits import locking, redeemed_since
 
 if TYPE_CHECKING:
@@ -23,6 +25,18 @@ def load_limits(connection: Connection, work: WorkingSet, touched: Touched) -> N
     for key, amount in redeemed_since(connection, days, work.now).items():
         known = (one for one in work.redemptions.values() if one.balance_key == key)
         work.redeemed_today[key] = amount - sum(counted(one, days[key], work.now) for one in known)
+
+
+def load_booked(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+    """Fill the working set with what the limits of balances count; no query where none is touched that has any."""
+    spans = {
+        span_of(work, (env, member, definition), limit)
+        for env, member, definition, kind in touched.booked
+        for limit in limits_of(work, env, definition, kind)
+    }
+    for span, (number, amount) in booked_since(connection, spans, work.now).items():
+        known = [one for one in work.transactions.values() if counts(one, span, work.now)]
+        work.booked[span] = (number - len(known), amount - sum(one.amount for one in known))
 
 
 def _day_began(work: WorkingSet, key: BalanceKey) -> Millis | None:

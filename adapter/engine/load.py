@@ -1,6 +1,6 @@
 """Load what a batch touches: a constant number of queries, however many commands it has.
 
-Rows are locked in one order everywhere, orders before balances and each by its key, so that two doors on one
+Rows are locked in one order everywhere, names before orders before balances and each by its key, so that two doors on one
 PostgreSQL never hold what the other waits for; where they do all the same, the database says so and the batch is
 decided again.
 """
@@ -17,9 +17,10 @@ from adapter.book.state import Advice, Balance, Lot, Order, Transaction
 from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
-from adapter.engine.limits import load_limits
-from adapter.engine.redeemed import find_linked, load_owners, load_redemptions
+from adapter.engine.limits import load_booked, load_limits
+from adapter.engine.redeemed import find_linked, find_naming, hold_links, load_owners, load_redemptions
 from adapter.engine.standings import load_standing
+from adapter.engine.undone import load_undone
 from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
 from adapter.store.coming import first_after
@@ -57,7 +58,10 @@ def load(
         for whose, definition in work.catalog.definitions
         if whose == env
     }
+    touched.members |= {(command.env, command.member) for command in events if command.member is not None}
+    hold_links(connection, work, events, touched)
     more = [
+        *find_naming(connection, work, touched),
         *_orders_of_due_lots(connection, touched.balances, work.now),
         *touched.orders,
         *_orders_of_members(connection, touched.whole),
@@ -73,8 +77,10 @@ def load(
     _load_transactions(connection, work)
     load_redemptions(connection, work, touched)
     _load_pending(connection, work, touched)
+    load_undone(connection, work, touched.undone)
     _load_advices(connection, work, touched.advised)
     load_limits(connection, work, touched)
+    load_booked(connection, work, touched)
     load_vouchers(connection, work, touched)
     load_owners(connection, work)
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select, text, tuple_
 
 from adapter import ids
 from adapter.book import facts as order_facts
-from adapter.book.linking import read_linked, says_of
+from adapter.book.links import read_linked, says_of
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
 from adapter.store.database import select_by_keys
@@ -52,7 +52,7 @@ def _check_chunk(connection: Connection, chunk: Sequence[Redemption]) -> Iterato
     used = {(one.env, entry.source, entry.ref): None for one in chunk for entry in read_linked(one.linked)}
     columns = ("env", "source", "ref", "facts")
     orders = {
-        (row.env, row.source, row.ref): says_of(order_facts.load(row.facts))
+        (row.env, row.source, row.ref): says_of(order_facts.load(row.facts), row.source)
         for row in select_by_keys(connection, t.orders, columns[:3], used, columns=columns)
     }
     for one in chunk:

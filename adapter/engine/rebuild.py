@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 from sqlalchemy import Connection, Engine, func, insert, select
 
@@ -142,7 +143,8 @@ def _command(catalog: Catalog, row: Any, read: Read) -> Command | None:
     source = catalog.sources.get(row.source)
     if source is None:  # it was removed since; its events cannot be read any more
         return None
-    return read(source, RawEvent(orjson.loads(row.headers), bytes(row.body), row.received_at))
+    command = read(source, RawEvent(orjson.loads(row.headers), bytes(row.body), row.received_at))
+    return msgspec.structs.replace(command, member=row.member)
 
 
 def _carry_out(scratch: Engine, asked: list[Any], members: Counterparts, now: Millis) -> None:
@@ -311,10 +313,7 @@ def _both_vouchers(
 def _vouchers(
     connection: Connection, until: Millis, late: set[tuple[str, ...]]
 ) -> dict[tuple[Any, ...], Any]:
-    """Return who has which vouchers as of `until`; of rules only of those whose tiers and points are not `late`.
-
-    The codes that rules drew are drawn anew in every book.
-    """
+    """Return who has which vouchers as of `until`; of rules only of those whose tiers and points are not `late`."""
     called = _people(connection)
     found: dict[tuple[Any, ...], list[Any]] = defaultdict(list)
     for row in connection.execute(select(*columns_of(t.vouchers, VOUCHER_COLUMNS))):
@@ -325,8 +324,15 @@ def _vouchers(
         if voucher.rule is not None and whose in late:
             continue
         why = voucher.code if voucher.rule is None else f"{voucher.rule} {voucher.occasion}"
-        worth = (voucher.reward, voucher.value, voucher.currency, voucher.percent)
+        said = (
+            voucher.code,
+            voucher.reward,
+            voucher.value,
+            voucher.currency,
+            voucher.percent,
+            voucher.linked,
+        )
         found["environment", voucher.env, whose, voucher.program, why].append(
-            (voucher.state_at(until), *worth)
+            (voucher.state_at(until), *said)
         )
     return {key: sorted(rows, key=str) for key, rows in found.items()}

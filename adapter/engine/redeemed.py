@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
 
-from adapter.book.linking import know_links, links_of_event, links_of_order
+from adapter.book.linking import know_links
+from adapter.book.links import links_of_event, links_of_order
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.database import lock_names, select_by_keys
 from adapter.store.redeemed import completed, linked, spent
 from adapter.store.rows import REDEMPTION_COLUMNS
 
@@ -18,22 +20,48 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from adapter.book.working import Link, WorkingSet
+    from adapter.book.working import Link, OrderKey, WorkingSet
     from adapter.commands import RecordEvent
     from adapter.engine.carrying import Touched
 
 log = structlog.get_logger()
 
 
+def hold_links(
+    connection: Connection, work: WorkingSet, events: Sequence[RecordEvent], touched: Touched
+) -> None:
+    """Hold everything by which the orders and the redemptions of a batch may find each other.
+
+    Either may be new, and then there is no row yet to lock: without this, two doors that begin both at once would
+    each look before the other has written.
+    """
+    lock_names(connection, chain(_links_of(work, events), touched.links))
+
+
+def find_naming(connection: Connection, work: WorkingSet, touched: Touched) -> set[OrderKey]:
+    """Return the orders that named already what is begun in this batch."""
+    found: set[OrderKey] = set()
+    wanted = {link for link in touched.links if link[1] in ("code", "payment")}
+    for row in select_by_keys(connection, t.order_links, ("env", "kind", "name"), wanted):
+        key = (row.env, row.source, row.ref)
+        work.naming.setdefault((row.env, row.kind, row.name), {})[key] = None
+        found.add(key)
+    return found
+
+
 def find_linked(
     connection: Connection, work: WorkingSet, events: Sequence[RecordEvent], touched: Touched
 ) -> None:
-    """Note which redemptions the orders of a batch use, where a program lets points be spent at all."""
-    redeeming = _redeeming(work)
-    if not redeeming:
+    """Note which redemptions and vouchers the orders of a batch use, and which have a code that is to be given.
+
+    Redemptions are looked for where a program lets points be spent at all, vouchers where there is a code.
+    """
+    named = {*_links(work, events), *(link for link in touched.links if link[1] in ("code", "id"))}
+    _find_vouchers(connection, touched, {(env, name) for env, kind, name in named if kind == "code"})
+    links = {link for link in named if work.catalog.redeems(link[0])}
+    if not links:
         return
-    links = {link for link in _links(work, events) if link[0] in redeeming}
-    found = linked(connection, links) if links else {}
+    found = linked(connection, links)
     touched.redemptions.update(found)
     touched.balances.update(found.values())
     for env, kind, name in links:
@@ -41,23 +69,28 @@ def find_linked(
             log.warning("an order names a redemption that is not there", env=env, redemption=int(name))
 
 
-def _redeeming(work: WorkingSet) -> set[int]:
-    """Return the environments in which points can be spent on something, or could once."""
-    return {
-        env
-        for (env, _), versions in work.catalog.programs.items()
-        if any(one.program.redeems for one in versions)
+def _find_vouchers(connection: Connection, touched: Touched, codes: set[tuple[int, str]]) -> None:
+    touched.codes |= codes
+    columns = ("env", "member")
+    touched.members |= {
+        (row.env, row.member)
+        for row in select_by_keys(connection, t.vouchers, ("env", "code"), codes, columns=columns)
     }
 
 
 def _links(work: WorkingSet, events: Sequence[RecordEvent]) -> Iterator[Link]:
     for order in work.orders.values():
-        yield from links_of_order(order.key, order.facts)
+        yield from links_of_order(order.key, order.facts, redeems=work.catalog.redeems(order.env))
+    yield from _links_of(work, events)
+
+
+def _links_of(work: WorkingSet, events: Sequence[RecordEvent]) -> Iterator[Link]:
     for command in events:
         source = work.catalog.sources.get(command.source)
         for event in command.events if source is not None else ():
             if event.order is not None and source is not None:
-                yield from links_of_event((command.env, source.orders_of, event.order), event)
+                key = (command.env, source.orders_of, event.order)
+                yield from links_of_event(key, event, redeems=work.catalog.redeems(command.env))
 
 
 def load_redemptions(connection: Connection, work: WorkingSet, touched: Touched) -> None:

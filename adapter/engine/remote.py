@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
-from adapter.commands import Command, Outcome
+from adapter.commands import Command
 from adapter.errors import Busy, DatabaseUnavailable, Unavailable
+from adapter.outcome import Outcome
 
 if TYPE_CHECKING:
     import concurrent.futures

@@ -174,7 +174,9 @@ def _check_tier(work: WorkingSet, standing: Standing) -> Iterator[str]:
     stale = membership is None or membership.version != version.version
     if group is None or stale or group.rolling or standing.assigned_until is not None:
         return
-    definition = work.catalog.definition_of(standing.env, standing.program)
+    definition = work.catalog.measured_in(standing.env, standing.program, group)
+    if definition is None:
+        return
     amount = amount_of(work, group, (standing.env, standing.member, definition.id), 0)
     reached, here = group.reached(amount, definition.decimals), group.place(standing.tier)
     rule = group.upgrade if here is None or reached > here else group.downgrade

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from adapter.book.state import Transfer
     from adapter.book.working import BalanceKey, WorkingSet
-    from adapter.commands import ApiCommand, Outcome
+    from adapter.commands import ApiCommand
+    from adapter.outcome import Outcome
 
 
 def explain_shortages(

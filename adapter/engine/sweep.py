@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, or_, select
 
-from adapter.commands import Command, Elapse, LapseVoucher, Outcome, Review
+from adapter.commands import Command, Elapse, LapseVoucher, Review
 from adapter.errors import Unavailable
 from adapter.store import tables as t
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from adapter.clock import Clock, Millis
+    from adapter.outcome import Outcome
 
 log = structlog.get_logger()
 
@@ -37,10 +38,10 @@ def due_balances(engine: Engine, now: Millis, limit: int) -> list[Elapse]:
 
 
 def due_vouchers(engine: Engine, now: Millis, limit: int) -> list[LapseVoucher]:
-    """Return commands for the vouchers whose time is over, the longest overdue first."""
+    """Return commands for the vouchers whose time is over, or nearly so, the longest overdue first."""
     v = t.vouchers.c
-    over = (v.state == "active", v.expires_at <= now)
-    query = select(v.env, v.id, v.member).where(*over).order_by(v.expires_at).limit(limit)
+    due = (v.state == "active", or_(v.expires_at <= now, v.remind_at <= now))
+    query = select(v.env, v.id, v.member).where(*due).order_by(v.expires_at).limit(limit)
     with engine.connect() as connection:
         return [
             LapseVoucher(env=row.env, voucher=row.id, member=row.member) for row in connection.execute(query)

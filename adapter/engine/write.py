@@ -7,6 +7,7 @@ only ever appended to is inserted; everything else is put in whole, because the 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from operator import attrgetter, itemgetter
 from typing import Any
 
@@ -44,6 +45,7 @@ def write(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
         _write_people(connection, work)
         _write_events(connection, work, recorded)
         _write_orders(connection, work)
+        _write_links(connection, work)
         _write_book(connection, work)
         _write_standing(connection, work)
         _write_messages(connection, work)
@@ -64,17 +66,17 @@ def _put(
     more: Computed | None = None,
 ) -> None:
     """Insert what is new and overwrite what is locked, both in the order of their keys."""
-    key = {column.name for column in table.primary_key}
-    update = [name for name in (*columns, *(more or ())) if name not in key]
-    for entries, names in ((rows.new(), ()), (rows.updated(), update)):
+    names = (*columns, *(more or ()))
+    for entries, update in ((rows.new(), ()), (rows.updated(), _updatable(table, names))):
         entries.sort(key=itemgetter(0))
-        bulk_upsert(
-            connection,
-            table,
-            _tuples([one for _, one in entries], columns, more or {}),
-            (*columns, *(more or ())),
-            names,
-        )
+        objects = [one for _, one in entries]
+        bulk_upsert(connection, table, _tuples(objects, columns, more or {}), names, update)
+
+
+@cache
+def _updatable(table: Table, columns: tuple[str, ...]) -> tuple[str, ...]:
+    key = {column.name for column in table.primary_key}
+    return tuple(name for name in columns if name not in key)
 
 
 def _add(connection: Connection, table: Table, objects: Sequence[Any]) -> None:
@@ -83,10 +85,11 @@ def _add(connection: Connection, table: Table, objects: Sequence[Any]) -> None:
 
 
 def _tuples(objects: Sequence[Any], columns: tuple[str, ...], more: Computed) -> list[tuple[Any, ...]]:
-    take = attrgetter(*columns)
+    rows = list(map(attrgetter(*columns), objects))
     if not more:
-        return list(map(take, objects))
-    return [(*take(one), *(compute(one) for compute in more.values())) for one in objects]
+        return rows
+    computed = zip(*[map(compute, objects) for compute in more.values()], strict=True)
+    return [row + rest for row, rest in zip(rows, computed, strict=True)]
 
 
 _HANDED_ON = ("identities", "orders", "balance_orders", "redemptions")
@@ -138,6 +141,12 @@ def _forget(connection: Connection, work: WorkingSet) -> None:
     if gone:
         connection.execute(text("DELETE FROM people WHERE env = :env AND member = :member"), gone)
         connection.execute(text("DELETE FROM identities WHERE env = :env AND member = :member"), gone)
+    freed = [dict(zip(("env", "source", "customer"), key, strict=True)) for key in sorted(work.unlinked)]
+    if freed:
+        connection.execute(
+            text("DELETE FROM identities WHERE env = :env AND source = :source AND customer = :customer"),
+            freed,
+        )
 
 
 def _forget_addresses(connection: Connection, work: WorkingSet) -> None:
@@ -232,12 +241,15 @@ def _write_orders(connection: Connection, work: WorkingSet) -> None:
     )
 
 
+def _write_links(connection: Connection, work: WorkingSet) -> None:
+    rows = sorted((*link, *key[1:]) for link, key in work.named)
+    bulk_upsert(connection, t.order_links, rows, ORDER_LINK_COLUMNS, ("ref",))  # it may be named once more
+
+
 def _write_book(connection: Connection, work: WorkingSet) -> None:
     _put(connection, t.balances, work.balances, BALANCE_COLUMNS, {"updated_at": lambda _balance: work.now})
-    _put(connection, t.lots, work.lots, LOT_COLUMNS, {"due_at": lambda lot: lot.due_at})
-    _put(
-        connection, t.transactions, work.transactions, TRANSACTION_COLUMNS, {"due_at": lambda one: one.due_at}
-    )
+    _put(connection, t.lots, work.lots, (*LOT_COLUMNS, "due_at"))
+    _put(connection, t.transactions, work.transactions, (*TRANSACTION_COLUMNS, "due_at"))
     _put(connection, t.redemptions, work.redemptions, REDEMPTION_COLUMNS)
     _add(connection, t.balance_orders, work.placed)
     bulk_insert(connection, t.transaction_metadata, work.labels, LABEL_COLUMNS)
@@ -245,6 +257,7 @@ def _write_book(connection: Connection, work: WorkingSet) -> None:
     _add(connection, t.allocations, [one for change in work.changes for one in change.allocations])
 
 
+ORDER_LINK_COLUMNS = ("env", "kind", "name", "source", "ref")
 MEASURE_COLUMNS = ("env", "member", "definition", "unit", "day", "amount")
 
 
@@ -284,5 +297,5 @@ def _fan_out(work: WorkingSet, message: Message) -> list[tuple[Any, ...]]:
             work.now,
         )
         for endpoint in work.catalog.endpoints_of.get(message.env, ())
-        if endpoint.wants(message.type)
+        if endpoint.format == message.format and endpoint.wants(message.type)
     ]
