@@ -9,7 +9,6 @@ import tomllib
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -20,6 +19,7 @@ from adapter.program.model import Program
 from adapter.program.part import Name
 from connectors import connector
 from connectors.base import SourceSettings
+from connectors.vendors import vendor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -79,6 +79,16 @@ class SourceEntry(Entry):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+class DialectEntry(Entry):
+    """A vendor's dialect that an environment is spoken to in: which program its requests mean, whose customers."""
+
+    name: str
+    program: str
+    balance_definition: str | None = None  # the program's first
+    customers_of: Name | None = None  # the source whose customer ids the vendor's are; none: ids of its own
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
 class TenantEntry(Entry):
     """A tenant in one mode. A list that is left out (None) is left alone in the database."""
 
@@ -87,6 +97,7 @@ class TenantEntry(Entry):
     keys: tuple[KeyEntry, ...] | None = None
     programs: tuple[Program, ...] | None = None
     sources: tuple[SourceEntry, ...] | None = None
+    dialects: tuple[DialectEntry, ...] | None = None
     endpoints: tuple[EndpointFields, ...] | None = None
 
     @property
@@ -202,6 +213,11 @@ def _faults(number: int, tenant: TenantEntry) -> Iterator[Fault]:
     yield from _repeats(
         (f"{here}.endpoints[{i}].url", one.url) for i, one in enumerate(tenant.endpoints or ())
     )
+    yield from _repeats(
+        (f"{here}.dialects[{i}].name", one.name) for i, one in enumerate(tenant.dialects or ())
+    )
+    for i, dialect in enumerate(tenant.dialects or ()):
+        yield from _dialect_faults(f"{here}.dialects[{i}]", dialect)
     for i, endpoint in enumerate(tenant.endpoints or ()):
         try:
             check_url(endpoint.url, live=tenant.mode == "live")
@@ -210,14 +226,19 @@ def _faults(number: int, tenant: TenantEntry) -> Iterator[Fault]:
 
 
 def _program_faults(here: str, program: Program) -> Iterator[Fault]:
-    named = enumerate(program.balance_definitions)
-    yield from _repeats((f"{here}.balance_definitions[{i}].name", definition.name) for i, definition in named)
-    if not program.balance_definitions:
+    if (
+        not program.balance_definitions
+    ):  # a draft may do without, but a file may name it as a source's program
         yield f"{here}.balance_definitions", "a program keeps at least one; leave it out for points"
+
+
+def _dialect_faults(here: str, dialect: DialectEntry) -> Iterator[Fault]:
     try:
-        ZoneInfo(program.timezone)
-    except (ZoneInfoNotFoundError, ValueError):
-        yield f"{here}.timezone", f"there is no time zone {program.timezone!r}; write UTC or Europe/Berlin"
+        vendor(dialect.name).options.model_validate(dialect.options)
+    except ConfigurationError as error:
+        yield f"{here}.{error.field}", error.message
+    except ValidationError as error:
+        yield from ((f"{here}.options.{place}", reason) for place, reason in _faults_of_shape(error))
 
 
 def _source_faults(here: str, source: SourceEntry, tenant: TenantEntry) -> Iterator[Fault]:

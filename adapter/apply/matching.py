@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
-from adapter.apply import endpoints, keys, programs, sources
+from adapter.apply import dialects, endpoints, keys, programs, sources
 from adapter.apply.change import Action, Change, told
 from adapter.apply.file import ApplyFile, TenantEntry, read_file
 from adapter.apply.target import Target
 from adapter.store import tables as t
-from adapter.store.configuration import load_catalog
+from adapter.store.configuration import load_catalog, lock_configuration
 from adapter.store.database import in_unit_of_work
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from adapter.catalog import Catalog
     from adapter.clock import Millis
+
+SECRET_BYTES = 32
 
 
 def apply(engine: Engine, path: Path, *, now: Millis) -> list[str]:
@@ -37,7 +39,7 @@ def make_match(engine: Engine, file: ApplyFile, *, now: Millis) -> tuple[Change,
 
 
 def _apply(connection: Connection, file: ApplyFile, now: Millis) -> tuple[Change, ...]:
-    version = _lock_version(connection)
+    version = lock_configuration(connection)
     created = [_environment(connection, tenant, now) for tenant in file.tenants]
     catalog = load_catalog(connection)
     targets = [(_target(catalog, n, tenant, now), tenant) for n, tenant in enumerate(file.tenants)]
@@ -51,13 +53,6 @@ def _apply(connection: Connection, file: ApplyFile, now: Millis) -> tuple[Change
     return tuple(changes)
 
 
-def _lock_version(connection: Connection) -> int:
-    """Return the configuration's version; whoever else applies waits here."""
-    upsert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(upsert(t.configuration).values(id=1, version=0).on_conflict_do_nothing())
-    return int(connection.execute(select(t.configuration.c.version).with_for_update()).scalar_one())
-
-
 def _environment(connection: Connection, tenant: TenantEntry, now: Millis) -> Change | None:
     environments = t.environments.c
     there = select(environments.id).where(
@@ -67,7 +62,7 @@ def _environment(connection: Connection, tenant: TenantEntry, now: Millis) -> Ch
         return None
     highest = connection.execute(select(func.coalesce(func.max(environments.id), 0))).scalar_one()
     row = {"id": highest + 1, "tenant": tenant.name, "mode": tenant.mode, "created_at": now}
-    connection.execute(insert(t.environments).values(row))
+    connection.execute(insert(t.environments).values(row | {"secret": token_bytes(SECRET_BYTES)}))
     return Change(Action.CREATED, tenant.where, "environment", str(highest + 1))
 
 
@@ -85,6 +80,8 @@ def _retire(connection: Connection, target: Target, tenant: TenantEntry) -> Iter
         yield from keys.retire(connection, target, tenant.keys)
     if tenant.sources is not None:
         yield from sources.retire(connection, target, tenant.sources)
+    if tenant.dialects is not None:
+        yield from dialects.retire(connection, target, tenant.dialects)
     if tenant.endpoints is not None:
         yield from endpoints.retire(connection, target, tenant.endpoints)
 
@@ -94,4 +91,5 @@ def _match(connection: Connection, target: Target, tenant: TenantEntry) -> Itera
         yield from programs.match(connection, target, tenant.programs)
     yield from keys.match(connection, target, tenant.keys or ())
     yield from sources.match(connection, target, tenant.sources or ())
+    yield from dialects.match(connection, target, tenant.dialects or ())
     yield from endpoints.match(connection, target, tenant.endpoints or ())

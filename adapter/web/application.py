@@ -15,18 +15,24 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from adapter.errors import AdapterError, Busy, DatabaseUnavailable
 from adapter.store.database import is_transient
-from adapter.web import docs, health, metrics, table
+from adapter.web import docs, health, metrics
+from adapter.web.console.session import PATH
+from adapter.web.console.site import Console, owns
+from adapter.web.console.table import PAGES
+from adapter.web.dialects import NATIVE, Dialect
 from adapter.web.dispatch import Request, serve
-from adapter.web.errors import Answer, answer_error, internal_error, problem
+from adapter.web.errors import Answer, Refusal, internal_refusal, refusal_of
 from adapter.web.gate import Gate
 from adapter.web.lane import Lane
 from adapter.web.tally import method_label
+from adapter.web.verbose import log_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from a2wsgi.wsgi_typing import WSGIApp
 
+    from adapter.web.console.visit import Page
     from adapter.web.parts import Parts
     from adapter.web.routing import Route
 
@@ -54,16 +60,17 @@ def flask_app(parts: Parts) -> Flask:
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
     gate = Gate(parts)
-    for route in table.ROUTES:
-        app.add_url_rule(
-            _flask_rule(route.path),
-            f"{route.method} {route.path}",
-            _view(parts, gate, route),
-            methods=[route.method],
-        )
+    for dialect in (NATIVE, *parts.dialects):
+        for route in dialect.routes:
+            path = dialect.at(route)
+            view = _view(parts, gate, dialect, route)
+            app.add_url_rule(_flask_rule(path), f"{route.method} {path}", view, methods=[route.method])
+    console = Console(parts) if parts.settings.console else None
+    if console is not None:
+        _add_console(app, console)
     for path, page in {**health.pages(parts), **metrics.pages(parts), **docs.pages(parts)}.items():
         app.add_url_rule(path, path, _plain(page), methods=["GET"])
-    _answer_errors(app, parts)
+    _answer_errors(app, parts, console)
     _frame(app, parts)
     return app
 
@@ -79,10 +86,15 @@ def respond(answer: Answer) -> Response:
     return Response(answer.body, answer.status, list(answer.headers), content_type=answer.media_type)
 
 
-def _view(parts: Parts, gate: Gate, route: Route) -> Callable[..., Response]:
+def dialect_at(parts: Parts, path: str) -> Dialect:
+    """Return whose API a path is a matter of, whether or not anything is served there."""
+    return next((dialect for dialect in parts.dialects if dialect.owns(path)), NATIVE)
+
+
+def _view(parts: Parts, gate: Gate, dialect: Dialect, route: Route) -> Callable[..., Response]:
     def view(**path: str) -> Response:
         asked = Request(path, request.environ, g.request_id, g.told)
-        return respond(serve(parts, gate, route, asked))
+        return respond(serve(parts, gate, dialect, route, asked))
 
     return view
 
@@ -90,6 +102,22 @@ def _view(parts: Parts, gate: Gate, route: Route) -> Callable[..., Response]:
 def _plain(page: Callable[[dict[str, Any]], Answer]) -> Callable[[], Response]:
     def view() -> Response:
         return respond(page(request.environ))
+
+    return view
+
+
+def _add_console(app: Flask, console: Console) -> None:
+    for page in PAGES:
+        path = f"{PATH}{page.path}"
+        view = _console_view(console, page)
+        app.add_url_rule(_flask_rule(path), f"{page.method} {path}", view, methods=[page.method])
+    for (method, path), door in console.doors().items():
+        app.add_url_rule(path, f"{method} {path}", _plain(door), methods=[method])
+
+
+def _console_view(console: Console, page: Page) -> Callable[..., Response]:
+    def view(**path: str) -> Response:
+        return respond(console.serve(page, path, request.environ, g.request_id))
 
     return view
 
@@ -104,8 +132,11 @@ def _frame(app: Flask, parts: Parts) -> None:
 
     def end(response: Response) -> Response:
         response.headers["X-Request-ID"] = g.request_id
-        for name, value in (*g.told.items(), *SAFE_HEADERS.items()):
+        own = dialect_at(parts, request.path).headers(g.request_id)
+        for name, value in (*g.told.items(), *own.items(), *SAFE_HEADERS.items()):
             response.headers.setdefault(name, value)
+        if parts.settings.log_requests:
+            log_answer(g.request_id, response.status_code, response.get_data())
         parts.tally.requests.labels(method_label(request.method), _rule(), response.status_code).observe(
             time.perf_counter() - g.began,
         )
@@ -120,12 +151,17 @@ def _rule() -> str:
     return "unmatched" if request.url_rule is None else request.url_rule.rule
 
 
-def _answer_errors(app: Flask, parts: Parts) -> None:
+def _answer_errors(app: Flask, parts: Parts, console: Console | None) -> None:
     retry_after_s = parts.settings.retry_after_s
+
+    def refused(refusal: Refusal) -> Response:
+        if console is not None and owns(request.path):
+            return respond(console.refuse(refusal))
+        return respond(dialect_at(parts, request.path).refuse(refusal))
 
     def named(error: AdapterError) -> Response:
         parts.tally.failures.labels(method_label(request.method), _rule(), error.code).inc()
-        return respond(answer_error(error, g.request_id, retry_after_s))
+        return refused(refusal_of(error, g.request_id, retry_after_s))
 
     def database(error: DBAPIError) -> Response:
         if not is_transient(error):
@@ -137,11 +173,11 @@ def _answer_errors(app: Flask, parts: Parts) -> None:
         return named(Busy("All connections to the database are in use; ask again in a moment."))
 
     def http(error: HTTPException) -> Response:
-        return respond(_http_problem(error, g.request_id))
+        return refused(_http_refusal(error, g.request_id))
 
     def unexpected(error: Exception) -> Response:
         log.error("request.failed", request_id=g.request_id, path=request.path, exc_info=error)
-        return respond(internal_error(g.request_id))
+        return refused(internal_refusal(g.request_id))
 
     app.register_error_handler(AdapterError, named)
     app.register_error_handler(DBAPIError, database)
@@ -150,13 +186,13 @@ def _answer_errors(app: Flask, parts: Parts) -> None:
     app.register_error_handler(Exception, unexpected)
 
 
-def _http_problem(error: HTTPException, request_id: str) -> Answer:
-    """Say in our own form what the router found: no such path, not with this method."""
+def _http_refusal(error: HTTPException, request_id: str) -> Refusal:
+    """Say what the router found: no such path, not with this method."""
     if isinstance(error, NotFound):
         detail = "There is nothing at this address; /docs lists what there is."
-        return problem(404, "route_unknown", detail, request_id)
+        return Refusal(404, "route_unknown", detail, request_id)
     if isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(error.valid_methods or ()))
         detail = f"This address does not take {request.method}; it takes {allowed}."
-        return problem(405, "method_not_allowed", detail, request_id, headers=(("Allow", allowed),))
-    return problem(error.code or 400, "request_invalid", error.description or "", request_id)
+        return Refusal(405, "method_not_allowed", detail, request_id, headers=(("Allow", allowed),))
+    return Refusal(error.code or 400, "request_invalid", error.description or "", request_id)

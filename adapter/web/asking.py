@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from adapter import ids
 from adapter.commands import Once
 from adapter.errors import Unavailable
 from adapter.points import points
@@ -11,10 +17,17 @@ from adapter.web.errors import STATUS, Problem
 from adapter.web.routing import Repeated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from adapter.commands import ApiCommand, Outcome
+    from adapter.commands import ApiCommand, Command
+    from adapter.outcome import Outcome
     from adapter.web.routing import Call
+
+DRAWS_MAX = 3
+"""How often a code is drawn again: of a million that there are, the fourth is taken too once in 10 ** 24."""
+
+AT_ONCE = 16
+"""How many commands of one request wait at the door together."""
 
 
 def once_of(call: Call) -> Once | None:
@@ -23,19 +36,51 @@ def once_of(call: Call) -> Once | None:
     return None if repeat is None else Once(key=repeat.key, request=repeat.request, ends_at=repeat.expires_at)
 
 
+def each_once(call: Call, index: int) -> Call:
+    """Return the call of one item of a bulk: under an Idempotency-Key of its own, so that each item is done once."""
+    if call.repeat is None:
+        return call
+    key = hashlib.sha256(call.repeat.key + index.to_bytes(8, "big")).digest()
+    return replace(call, repeat=replace(call.repeat, key=key))
+
+
+def submit_all(call: Call, commands: Iterable[Command]) -> list[Outcome]:
+    """Submit commands that have nothing to do with each other, so that the door decides many at once."""
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        return list(pool.map(call.parts.submit, commands))
+
+
 def ask(
-    call: Call, command: ApiCommand, view: Callable[[dict[str, Any]], dict[str, Any]], *, decimals: int = 0
+    call: Call,
+    command: ApiCommand,
+    view: Callable[[dict[str, Any]], dict[str, Any]],
+    *,
+    decimals: int = 0,
+    drawn: str | None = None,
 ) -> dict[str, Any] | Repeated:
     """Submit a command and show what it made or changed.
 
-    `view` shows the outcome's row; `decimals` are those of the points in the figures of a refusal. Raises `Problem`
-    where the book refuses, `Unavailable` where nothing was decided.
+    `view` shows the outcome's row; `decimals` are those of the points in the figures of a refusal. `drawn` is the prefix
+    of the command's code where that was drawn: one that is taken is drawn again. Raises `Problem` where the book
+    refuses, `Unavailable` where nothing was decided.
     """
     outcome = call.parts.submit(command)
+    for _ in range(0 if drawn is None else DRAWS_MAX):
+        if outcome.error != "code_taken":
+            break
+        command = msgspec.structs.replace(command, code=ids.new_code(drawn or ""))
+        outcome = call.parts.submit(command)
     if outcome.error is not None or outcome.row is None:
         raise refusal(outcome, decimals)
     shown = view(outcome.row)
     return Repeated(shown) if outcome.duplicate else shown
+
+
+def shown_as(
+    answer: dict[str, Any] | Repeated, show: Callable[[dict[str, Any]], dict[str, Any]]
+) -> dict[str, Any] | Repeated:
+    """Show an answer of ours in other words, a repeated one as well."""
+    return Repeated(show(answer.view)) if isinstance(answer, Repeated) else show(answer)
 
 
 def unless_rejected(answer: dict[str, Any] | Repeated) -> dict[str, Any] | Repeated:

@@ -42,6 +42,10 @@ class Key:
         return not self.scopes.isdisjoint(("*", f"{noun}:*", scope))
 
 
+NOBODY = Key(0, 0, frozenset())
+"""Who sends a form to be given a key: it opens nothing."""
+
+
 def token_of(headers: Mapping[str, str]) -> str:
     """Return the token that a request carries; header names are lower-case.
 
@@ -71,6 +75,14 @@ def digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
+def check_usable(stored: StoredKey, now: Millis) -> None:
+    """Raise `Problem` for a key that was revoked or has expired."""
+    if stored.revoked_at is not None and stored.revoked_at <= now:
+        raise Problem("api_key_revoked", "This API key was revoked; use another one.")
+    if stored.expires_at is not None and stored.expires_at <= now:
+        raise Problem("api_key_expired", "This API key has expired; make a new one with `keys create`.")
+
+
 class Keys:
     """Looks keys up, and remembers each for a moment; a key that was not found is remembered as well."""
 
@@ -86,10 +98,7 @@ class Keys:
         stored = self._find(token, now)
         if stored is None:
             raise self._unknown(token, now)
-        if stored.revoked_at is not None and stored.revoked_at <= now:
-            raise Problem("api_key_revoked", "This API key was revoked; use another one.")
-        if stored.expires_at is not None and stored.expires_at <= now:
-            raise Problem("api_key_expired", "This API key has expired; make a new one with `keys create`.")
+        check_usable(stored, now)
         mode = _mode_of(token)
         environment = catalog.environments.get(stored.env)
         if mode is not None and environment is not None and environment.mode != mode:

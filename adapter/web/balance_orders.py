@@ -10,11 +10,11 @@ from adapter import ids
 from adapter.book.state import BalanceOrder, Transaction
 from adapter.clock import iso
 from adapter.commands import PlaceOrder
-from adapter.points import points, smallest
+from adapter.points import points
 from adapter.store.reading.balance_orders import OrderFilter, find_order, list_orders
 from adapter.store.reading.members import find_member
 from adapter.web.asking import ask, at_fault, once_of, unless_rejected
-from adapter.web.booking import Completed, Ended, Label, Value, booked_for, ending
+from adapter.web.booking import Completed, Ended, Label, Value, booked_for, ending, signed_units_of
 from adapter.web.queries import Instant, Listing, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 from adapter.web.shown import BalanceOrderShown
@@ -68,7 +68,7 @@ def place_order(call: Call) -> dict[str, Any] | Repeated:
         transaction=ids.new_id(call.now),
         member=member,
         definition=definition.id,
-        amount=_amount(asked.amount, definition),
+        amount=_amount(call, asked.amount, definition),
         source=asked.source,
         due_at=asked.due_at,
         deadline=asked.expires_at,
@@ -117,7 +117,7 @@ def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] |
     if found is None:
         raise missing("ord", call.path["balance_order"])
     placed, transaction = found
-    command = ending(call, transaction, state, immediate=immediate)
+    command = ending(call, transaction, state, immediate=immediate, reason=call.body.reason)
     decimals = call.definition(placed.definition).decimals
     answer = ask(call, command, lambda row: order_view(call, placed, Transaction(**row)), decimals=decimals)
     return unless_rejected(answer)
@@ -145,15 +145,12 @@ def order_view(call: Call, placed: BalanceOrder, transaction: Transaction) -> di
     }
 
 
-def _amount(written: int | str, definition: Definition) -> int:
+def _amount(call: Call, written: int | str, definition: Definition) -> int:
     """Return the amount in smallest units, below zero for a debit."""
-    text = str(written)
-    debit = text.startswith("-")
     try:
-        amount = smallest(text.removeprefix("-"), definition.decimals)
+        return signed_units_of(call, definition, written)
     except ValueError as error:
         raise at_fault("amount", str(error)) from error
-    return -amount if debit else amount
 
 
 ROUTES = (

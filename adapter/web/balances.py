@@ -61,7 +61,9 @@ def balances(call: Call) -> dict[str, Any]:
     roster.read(asked.members)
 
     def one(reference: str) -> dict[str, Any]:
-        return _view(call, roster.entry(reference, program=asked.program, name=asked.balance_definition))
+        return balance_view(
+            call, roster.entry(reference, program=asked.program, name=asked.balance_definition)
+        )
 
     return bulk(call, asked.members, one)
 
@@ -70,7 +72,7 @@ def balance_of(call: Call, member: int, definition: Definition) -> dict[str, Any
     """Return one balance of a member as it is shown."""
     found, passed = balance_now(call.database, call.env, member, definition.id, call.now)
     ends = expiring(call.database, found, passed, call.now, horizon(call))
-    return _view(call, Entry(definition, found, ends))
+    return balance_view(call, Entry(definition, found, ends))
 
 
 def horizon(call: Call) -> int:
@@ -99,7 +101,8 @@ def _member(call: Call) -> int:
     return found
 
 
-def _view(call: Call, entry: Entry) -> dict[str, Any]:
+def balance_view(call: Call, entry: Entry) -> dict[str, Any]:
+    """Return a balance as it is shown."""
     definition, ends = entry.definition, entry.expiring
     return {
         "member": ids.show("mem", entry.balance.member),

@@ -9,7 +9,7 @@ from pydantic import Field
 from adapter import ids
 from adapter.book.state import Transaction
 from adapter.clock import LATEST
-from adapter.commands import BeginTransaction, EndTransaction
+from adapter.commands import BeginTransaction, EndTransaction, ReverseTransaction
 from adapter.points import smallest
 from adapter.store.reading.balances import choose_definition
 from adapter.store.reading.members import find_member
@@ -57,6 +57,9 @@ class TransactionAsked(Given):
     points_expire_at: Instant | None = Field(
         None, description="When credited points end; else as the program says."
     )
+    points_ttl: Annotated[int, Field(ge=1, le=315_360_000)] | None = Field(
+        None, description="Or so many seconds after they can be used."
+    )
     reason: Annotated[str, Field(max_length=500)] | None = None
     metadata: Annotated[dict[Label, Value], Field(max_length=50)] = Field(
         default_factory=dict, description="Names and values of your own, by which it can be found."
@@ -87,12 +90,13 @@ def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
         member=member,
         definition=definition.id,
         kind=asked.type,
-        amount=_amount(asked, definition),
+        amount=_amount(call, asked, definition),
         complete=asked.complete,
         occurred_at=_happened(call, asked),
         received_at=call.now,
         deadline=None if asked.ttl is None else min(call.now + asked.ttl * 1000, LATEST),
         points_end_at=_points_end(call, asked),
+        points_last=_points_last(asked),
         available_at=_available(asked),
         immediate=asked.immediate,
         reason=asked.reason,
@@ -112,13 +116,24 @@ def cancel_transaction(call: Call) -> dict[str, Any] | Repeated:
     return _end(call, "cancelled")
 
 
-def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
+def reverse_transaction(call: Call) -> dict[str, Any] | Repeated:
+    """Undo a completed transaction."""
+    found = _found(call)
+    return _submit(call, undoing(call, found, reason=call.body.reason), call.definition(found.definition))
+
+
+def _found(call: Call) -> Transaction:
     number = call.id("transaction", "txn")
     with call.parts.engine.connect() as connection:
         found = find_transaction(connection, call.env, number)
     if found is None:
         raise missing("txn", call.path["transaction"])
-    command = ending(call, found, state, immediate=immediate)
+    return found
+
+
+def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
+    found = _found(call)
+    command = ending(call, found, state, immediate=immediate, reason=call.body.reason)
     return _submit(call, command, call.definition(found.definition))
 
 
@@ -132,7 +147,9 @@ def booked_for(
     return member, definition
 
 
-def ending(call: Call, transaction: Transaction, state: str, *, immediate: bool) -> EndTransaction:
+def ending(
+    call: Call, transaction: Transaction, state: str, *, immediate: bool = False, reason: str | None = None
+) -> EndTransaction:
     """Return the command that completes or cancels a transaction, as a request asks for it."""
     return EndTransaction(
         env=call.env,
@@ -142,7 +159,21 @@ def ending(call: Call, transaction: Transaction, state: str, *, immediate: bool)
         state=state,
         immediate=immediate,
         received_at=call.now,
-        reason=call.body.reason,
+        reason=reason,
+        once=once_of(call),
+    )
+
+
+def undoing(call: Call, transaction: Transaction, *, reason: str | None) -> ReverseTransaction:
+    """Return the command that undoes a completed transaction by another one."""
+    return ReverseTransaction(
+        env=call.env,
+        id=ids.new_id(call.now),
+        transaction=transaction.id,
+        member=transaction.member,
+        definition=transaction.definition,
+        received_at=call.now,
+        reason=reason,
         once=once_of(call),
     )
 
@@ -157,9 +188,23 @@ def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str
     return unless_rejected(answer)
 
 
-def _amount(asked: TransactionAsked, definition: Definition) -> int:
+def units_of(call: Call, definition: Definition, kind: str, written: int | str) -> int:
+    """Return an amount above zero in smallest units, rounded where the balance says how. Raises `ValueError`."""
+    said = call.catalog.version_at(call.env, definition.program, call.now).program.balance(definition.name)
+    return smallest(written, definition.decimals, None if said is None else said.rounding(kind))
+
+
+def signed_units_of(call: Call, definition: Definition, written: int | str) -> int:
+    """Return an amount as `units_of` does: above zero a credit, below zero a debit."""
+    text = str(written)
+    if text.startswith("-"):
+        return -units_of(call, definition, "debit", text.removeprefix("-"))
+    return units_of(call, definition, "credit", text)
+
+
+def _amount(call: Call, asked: TransactionAsked, definition: Definition) -> int:
     try:
-        return smallest(asked.amount, definition.decimals)
+        return units_of(call, definition, asked.type, asked.amount)
     except ValueError as error:
         raise at_fault("amount", str(error)) from error
 
@@ -186,6 +231,16 @@ def _points_end(call: Call, asked: TransactionAsked) -> int | None:
         if asked.points_expire_at <= max(call.now, asked.available_at or 0):
             raise at_fault("points_expire_at", "it has passed already, or comes before they are available")
     return asked.points_expire_at
+
+
+def _points_last(asked: TransactionAsked) -> int | None:
+    if asked.points_ttl is None:
+        return None
+    if asked.type != "credit":
+        raise at_fault("points_ttl", "only credited points end")
+    if asked.points_expire_at is not None:
+        raise at_fault("points_ttl", "say when the points end, or how long they last; leave out one of them")
+    return asked.points_ttl * 1000
 
 
 ROUTES = (
@@ -239,5 +294,21 @@ ROUTES = (
         keeps=True,
         looked_up="state=pending&",
         text="Pending points are taken back, held points are released. One that has ended already is 409.",
+    ),
+    Route(
+        "POST",
+        "/v1/transactions/{transaction}/reverse",
+        reverse_transaction,
+        "transactions:write",
+        "Undo a completed transaction",
+        TransactionShown,
+        "Transactions",
+        access=Access.DOOR,
+        body=Ended,
+        status=201,
+        keeps=True,
+        looked_up="state=completed&",
+        text="By a transaction of its own, which `reverses` it: debited points go back to the lots they came from; credited "
+        "ones are taken back, and what is not there of them is owed, or waived, as the program says. Once: again is 409.",
     ),
 )

@@ -19,6 +19,7 @@ class DeliveriesQuery(Period):
     state: Literal["due", "claimed", "delivered", "dead", "held"] | None = None
     endpoint: EndpointId | None = None
     message: MessageId | None = None
+    type: Reference | None = Field(None, description="A message type, such as `balance.updated`.")
     member: Reference | None = Field(None, description="`mem_…`, `source:customer` or an e-mail address.")
 
 
@@ -68,6 +69,7 @@ def deliveries(call: Call) -> dict[str, Any]:
         until=asked.until,
         member=None if member is None else member.id,
         message=asked.message,
+        type=asked.type,
         before=None if asked.cursor is None else decode_cursor(asked.cursor, int)[0],
         limit=asked.limit + 1,
     )

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 import orjson
+from pydantic import BaseModel, RootModel
 
 from adapter.store.database import in_unit_of_work
 from adapter.store.reading.snapshot import snapshot
-from adapter.web.auth import require_scope
+from adapter.web.auth import NOBODY, require_scope
 from adapter.web.cursors import seal, unseal
 from adapter.web.errors import Answer, Problem
 from adapter.web.once import REPLAYED, Once, repeat_key
-from adapter.web.routing import Access, Call, Given, Repeated, Route, Versioned, checked, selected
+from adapter.web.routing import Access, Call, Repeated, Route, Versioned, checked, selected
+from adapter.web.verbose import log_request
 from adapter.web.wire import headers_of, read_body
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from adapter.web.dialects import Dialect
     from adapter.web.gate import Gate
     from adapter.web.parts import Parts
 
@@ -40,28 +43,63 @@ class Request:
     told: dict[str, str] = field(default_factory=dict)
 
 
-def serve(parts: Parts, gate: Gate, route: Route, request: Request) -> Answer:
-    """Answer one request. Raises `AdapterError` for what the caller did wrong or should try again."""
+def serve(parts: Parts, gate: Gate, dialect: Dialect, route: Route, request: Request) -> Answer:
+    """Answer one request in a dialect. Raises `AdapterError` for what the caller did wrong or should try again."""
     headers = headers_of(request.environ)
     now = parts.clock()
     catalog = parts.catalog.get()
-    key = gate.admit(headers, catalog, now, request.told)
-    require_scope(key, route.scope)
-    _check_path(request.path)
-    query = checked(route.query or Given, query_of(request.environ.get("QUERY_STRING", "")), "query")
-    if (cursor := getattr(query, "cursor", None)) is not None:
-        query = query.model_copy(update={"cursor": unseal(cursor, route.name, key.env, request.path)})
+    key = NOBODY if route.form else gate.admit(headers, catalog, now, request.told)
+    call = Call(parts, key, catalog, now, request.path, None, None, request.request_id, headers)
+    check_allowed(call, route)
+    call = with_query(call, route, query_of(request.environ.get("QUERY_STRING", "")), dialect.bare_query)
     raw = read_body(request.environ, parts.settings.max_body) if route.takes_body else b""
-    body = checked(route.body, json_of(raw, headers), "body") if route.body else None
-    call = Call(parts, key, catalog, now, request.path, query, body, request.request_id)
+    if parts.settings.log_requests:
+        address = f"{route.method} {request.environ.get('PATH_INFO', '')}"
+        log_request(request.request_id, address, headers, raw)
+    if route.body is not None:
+        given = _given(route, route.body, raw, headers)
+        call = replace(call, body=checked(route.body, given, "body"))
     if route.access is Access.READ:
         with snapshot(parts.engine) as connection:
-            return _read(replace(call, connection=connection), route, headers.get("if-none-match"))
-    if (shown := headers.get("idempotency-key")) is not None:
-        return _once(call, route, raw, shown)
+            return read(replace(call, connection=connection), route, headers.get("if-none-match"))
+    return carry_out(call, route, raw, _repeat_header(dialect, route, headers))
+
+
+def check_allowed(call: Call, route: Route) -> None:
+    """Raise `Problem`: 403 where the key lacks the route's scope, 404 where nothing can have such an id."""
+    if not route.form:
+        require_scope(call.key, route.scope)
+    _check_path(call.path)
+
+
+def with_query(call: Call, route: Route, given: Mapping[str, Any], bare: type[BaseModel]) -> Call:
+    """Return a call with its query checked. `bare` is the query of a route that says nothing of it."""
+    query = checked(route.query or bare, given, "query")
+    if (cursor := getattr(query, "cursor", None)) is not None:
+        query = query.model_copy(update={"cursor": unseal(cursor, route.name, call.env, call.path)})
+    return replace(call, query=query)
+
+
+def carry_out(call: Call, route: Route, raw: bytes, repeat: str | None) -> Answer:
+    """Answer a route that changes something; under a `repeat`, its Idempotency-Key, only once."""
+    if repeat is not None:
+        return _once(call, route, raw, repeat)
     if route.access is Access.WRITE:
-        return in_unit_of_work(parts.engine, lambda connection: _run(call, route, connection))
+        return in_unit_of_work(call.parts.engine, lambda connection: _run(call, route, connection))
     return _run(call, route, None)
+
+
+def _given(route: Route, body: type[BaseModel], raw: bytes, headers: Mapping[str, str]) -> Any:
+    """Return what a body says: JSON, or a form with the Authorization header that may stand for a part of it."""
+    if not route.form:
+        return json_of(raw, headers, lists=issubclass(body, RootModel))
+    return {"authorization": headers.get("authorization", ""), **query_of(raw.decode("utf-8", "replace"))}
+
+
+def _repeat_header(dialect: Dialect, route: Route, headers: Mapping[str, str]) -> str | None:
+    if route.method not in dialect.repeat_methods:
+        return None
+    return next((headers[name] for name in dialect.repeat_headers if name in headers), None)
 
 
 def _once(call: Call, route: Route, raw: bytes, shown: str) -> Answer:
@@ -81,7 +119,8 @@ def _run(call: Call, route: Route, connection: Connection | None) -> Answer:
     return _answer(call, route, found)
 
 
-def _read(call: Call, route: Route, if_none_match: str | None) -> Answer:
+def read(call: Call, route: Route, if_none_match: str | None = None) -> Answer:
+    """Answer a route that only reads, on the call's connection."""
     found = route.handler(call)
     if not isinstance(found, Versioned):
         return _answer(call, route, found)
@@ -98,6 +137,8 @@ def _matches(if_none_match: str | None, etag: str) -> bool:
 
 
 def _answer(call: Call, route: Route, found: Any) -> Answer:
+    if isinstance(found, Answer):
+        return found
     if route.status == HTTPStatus.NO_CONTENT:
         return Answer(route.status, b"")
     if isinstance(found, dict) and found.get("next_cursor") is not None:
@@ -128,8 +169,8 @@ def query_of(text: str) -> dict[str, str]:
     return dict(pairs)
 
 
-def json_of(raw: bytes, headers: Mapping[str, str]) -> Any:
-    """Read a JSON object. No body at all is an empty one.
+def json_of(raw: bytes, headers: Mapping[str, str], *, lists: bool = False) -> Any:
+    """Read a JSON object, or a list where one is asked for. No body at all is an empty one.
 
     Raises `Problem`: 415 for another content type, 400 for what is not JSON, not an object, or holds a null
     character, which no database keeps.
@@ -145,10 +186,10 @@ def json_of(raw: bytes, headers: Mapping[str, str]) -> Any:
         raise Problem(
             "json_invalid", f"The body is not JSON: {error}.", errors=(("body", str(error)),)
         ) from error
-    if not isinstance(value, dict):
-        raise Problem(
-            "json_invalid", "The body is JSON, but not an object.", errors=(("body", "Send an object."),)
-        )
+    wanted = "a list" if lists else "an object"
+    if not isinstance(value, list if lists else dict):
+        errors = (("body", f"Send {wanted}."),)
+        raise Problem("json_invalid", f"The body is JSON, but not {wanted}.", errors=errors)
     if b"\\u0000" in raw.replace(b"\\\\", b""):  # an escaped backslash before `u0000` is just text
         raise Problem("json_invalid", "The body holds a null character.", errors=(("body", "Leave it out."),))
     return value

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from adapter.web.errors import STATUS, Answer
 from adapter.web.openapi import Json, document
+from adapter.web.rendering import render
 from adapter.web.table import ROUTES
 
 if TYPE_CHECKING:
+    from adapter.web.dialects import Dialect
     from adapter.web.parts import Parts
     from adapter.web.routing import Route
 
@@ -75,22 +76,33 @@ def pages(parts: Parts) -> Mapping[str, Page]:
     """Return `/openapi.json` and `/docs`, made once."""
     told = document(ROUTES, parts.settings.public_url)
     body = orjson.dumps(told)
-    page = render(told, parts.settings.public_url).encode()
+    page = native_page(told, parts.settings.public_url, parts.dialects, parts.settings.egress).encode()
     return {
         "/openapi.json": lambda _environ: Answer(200, body),
         "/docs": lambda _environ: Answer(200, page, "text/html; charset=utf-8", (_STYLED,)),
+        **{f"/docs/{dialect.name}": _shown(dialect_page(parts, dialect)) for dialect in parts.dialects},
     }
 
 
-def render(told: Json, url: str) -> str:
-    """Return the page."""
-    environment = Environment(
-        loader=PackageLoader("adapter.web"),
-        autoescape=select_autoescape(),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def _shown(text: str) -> Page:
+    page = text.encode()
+    return lambda _environ: Answer(200, page, "text/html; charset=utf-8", (_STYLED,))
+
+
+def dialect_page(parts: Parts, dialect: Dialect) -> str:
+    """Return the page of a dialect: how a client is pointed here, what is served, and what is not."""
+    hosts = [host for host, prefix in parts.settings.dialect_hosts.items() if prefix == dialect.prefix]
+    return render(
+        "dialect.html",
+        dialect=dialect,
+        paragraphs=dialect.text.strip().split("\n\n"),
+        url=f"https://{hosts[0]}" if hosts else f"{parts.settings.public_url}{dialect.prefix}",
+        events=[] if dialect.vendor is None else list(dialect.vendor.event_types()),
     )
+
+
+def native_page(told: Json, url: str, dialects: Sequence[Dialect] = (), egress: Sequence[str] = ()) -> str:
+    """Return the page of our own API. `egress` are the addresses from which webhooks are sent."""
     by_tag: dict[str, list[Json]] = {tag["name"]: [] for tag in told["tags"]}
     for path, methods in told["paths"].items():
         for method, operation in methods.items():
@@ -99,8 +111,15 @@ def render(told: Json, url: str) -> str:
             )
     manners = {"polling": POLLING, "repeating": REPEATING}
     errors = [(code, int(status), status.phrase) for code, status in STATUS.items()]
-    return environment.get_template("docs.html").render(
-        told=told, by_tag=by_tag, errors=errors, url=url, **manners
+    return render(
+        "docs.html",
+        told=told,
+        dialects=dialects,
+        egress=egress,
+        by_tag=by_tag,
+        errors=errors,
+        url=url,
+        **manners,
     )
 
 

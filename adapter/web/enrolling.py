@@ -9,7 +9,7 @@ from msgspec import UNSET
 from pydantic import Field, StringConstraints
 
 from adapter import ids
-from adapter.commands import EnrolMember, MergeMembers, TurnMember, UpdateMember
+from adapter.commands import EnrolMember, LinkCustomer, MergeMembers, TurnMember, UpdateMember
 from adapter.errors import NotFound
 from adapter.store.reading.members import MemberRow, find_member
 from adapter.web.asking import ask, at_fault, once_of
@@ -56,6 +56,15 @@ class MemberChanged(Given):
     metadata: Metadata | None = None
 
 
+class CustomerNamed(Given):
+    """A customer id of a shop."""
+
+    source: Reference = Field(description="The shop whose customer it is.")
+    customer: Annotated[str, Field(min_length=1, max_length=200)] = Field(
+        description="The shop's id of the customer."
+    )
+
+
 class Merged(Given):
     """Into whom a member is merged."""
 
@@ -65,11 +74,16 @@ class Merged(Given):
 def enrol_member(call: Call) -> dict[str, Any] | Repeated:
     """Enrol a member."""
     asked: MemberEnrolled = call.body
+    return enrol(call, asked, _customer(call, asked))
+
+
+def enrol(call: Call, asked: MemberEnrolled, customer: tuple[str, str] | None) -> dict[str, Any] | Repeated:
+    """Ask for somebody to be enrolled, as a customer of a source or of none, and show them."""
     command = EnrolMember(
         env=call.env,
         id=ids.new_id(call.now),
         joined_at=_joined(call, asked),
-        customer=_customer(call, asked),
+        customer=customer,
         email=asked.email,
         name=asked.name,
         birthday=_day(asked.birthday),
@@ -77,17 +91,21 @@ def enrol_member(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return _submit(call, command)
+    return submit_member(call, command)
 
 
 def update_member(call: Call) -> dict[str, Any] | Repeated:
     """Change what is known of a member."""
-    asked: MemberChanged = call.body
+    return change(call, _named(call, call.path["member"]).id, call.body)
+
+
+def change(call: Call, member: int, asked: MemberChanged) -> dict[str, Any] | Repeated:
+    """Ask for what is known of a member to be changed, and show them."""
     given = asked.model_fields_set
     command = UpdateMember(
         env=call.env,
         id=ids.new_id(call.now),
-        member=_named(call, call.path["member"]).id,
+        member=member,
         email=asked.email if "email" in given else UNSET,
         name=asked.name if "name" in given else UNSET,
         birthday=_day(asked.birthday) if "birthday" in given else UNSET,
@@ -95,7 +113,30 @@ def update_member(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return _submit(call, command)
+    return submit_member(call, command)
+
+
+def link_customer(call: Call) -> dict[str, Any] | Repeated:
+    """Let a further customer id lead to a member."""
+    return _link(call, linked=True)
+
+
+def unlink_customer(call: Call) -> dict[str, Any] | Repeated:
+    """Let a customer id lead to nobody any more."""
+    return _link(call, linked=False)
+
+
+def _link(call: Call, *, linked: bool) -> dict[str, Any] | Repeated:
+    command = LinkCustomer(
+        env=call.env,
+        id=ids.new_id(call.now),
+        member=_named(call, call.path["member"]).id,
+        customer=_customer_of(call, call.body.source, call.body.customer),
+        linked=linked,
+        received_at=call.now,
+        once=once_of(call),
+    )
+    return submit_member(call, command)
 
 
 def delete_member(call: Call) -> dict[str, Any] | Repeated:
@@ -122,7 +163,7 @@ def merge_members(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return _submit(call, command)
+    return submit_member(call, command)
 
 
 def _turn(call: Call, state: str) -> dict[str, Any] | Repeated:
@@ -134,6 +175,11 @@ def _turn(call: Call, state: str) -> dict[str, Any] | Repeated:
         member = (
             NOBODY  # whom it named may be erased by now, and the door still knows the answer to the repeat
         )
+    return turn(call, member, state)
+
+
+def turn(call: Call, member: int, state: str) -> dict[str, Any] | Repeated:
+    """Ask for a member to be deleted, restored or erased, and show them."""
     command = TurnMember(
         env=call.env,
         id=ids.new_id(call.now),
@@ -142,10 +188,11 @@ def _turn(call: Call, state: str) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return _submit(call, command)
+    return submit_member(call, command)
 
 
-def _submit(call: Call, command: ApiCommand) -> dict[str, Any] | Repeated:
+def submit_member(call: Call, command: ApiCommand) -> dict[str, Any] | Repeated:
+    """Ask for a command about a member, and show them as they are then."""
     return ask(
         call, command, lambda row: member_view(MemberRow(**{**row, "source_ids": tuple(row["source_ids"])}))
     )
@@ -169,16 +216,23 @@ def _itself(call: Call) -> int:
 def _customer(call: Call, asked: MemberEnrolled) -> tuple[str, str] | None:
     if asked.source is None and asked.customer is None:
         return None
+    if asked.source is None:
+        raise at_fault("source", "give source and customer together")
+    named = _customer_of(call, asked.source, asked.customer or "")
+    if asked.customer is None:
+        raise at_fault("customer", "give source and customer together")
+    return named
+
+
+def _customer_of(call: Call, source: str, customer: str) -> tuple[str, str]:
+    """Return a shop's customer as identities have it. Raises `NotFound` for a source that is not there."""
     known = sorted(one.name for one in call.catalog.sources.values() if one.env == call.env)
-    if asked.source is not None and asked.source not in known:
+    if source not in known:
         raise NotFound(
-            f"There is no source {asked.source[:80]!r} in this environment; there is {', '.join(known) or 'none'}.",
+            f"There is no source {source[:80]!r} in this environment; there is {', '.join(known) or 'none'}.",
             field="source",
         )
-    if asked.source is None or asked.customer is None:
-        missing = "source" if asked.source is None else "customer"
-        raise at_fault(missing, "give source and customer together")
-    return call.catalog.sources[asked.source].orders_of, asked.customer
+    return call.catalog.sources[source].orders_of, customer
 
 
 def _joined(call: Call, asked: MemberEnrolled) -> int:
@@ -227,6 +281,23 @@ ROUTES = (
         "What is left out stays, null removes it. What a shop says later of its customer replaces it again.",
         body=MemberChanged,
         example={"name": "Jo Doe", "metadata": {"card": "LM-00123456"}},
+    ),
+    _changing(
+        f"POST {PATH}/link",
+        link_customer,
+        "Link a customer id",
+        "A further customer id of a shop leads to the member, and orders that wait for it take effect. One that leads "
+        "to somebody already is 409 `member_exists`.",
+        body=CustomerNamed,
+        example={"source": "shop", "customer": "7099"},
+    ),
+    _changing(
+        f"POST {PATH}/unlink",
+        unlink_customer,
+        "Unlink a customer id",
+        "It leads to nobody any more; what was earned by it stays.",
+        body=CustomerNamed,
+        example={"source": "shop", "customer": "7099"},
     ),
     _changing(
         f"DELETE {PATH}",

@@ -35,6 +35,7 @@ STATUS: dict[str, HTTPStatus] = {
     "api_key_wrong_environment": HTTPStatus.UNAUTHORIZED,
     "signature_invalid": HTTPStatus.UNAUTHORIZED,
     "scope_missing": HTTPStatus.FORBIDDEN,
+    "tenant_foreign": HTTPStatus.FORBIDDEN,
     "not_found": HTTPStatus.NOT_FOUND,
     "route_unknown": HTTPStatus.NOT_FOUND,
     "source_unknown": HTTPStatus.NOT_FOUND,
@@ -42,6 +43,8 @@ STATUS: dict[str, HTTPStatus] = {
     "member_deleted": HTTPStatus.NOT_FOUND,
     "method_not_allowed": HTTPStatus.METHOD_NOT_ALLOWED,
     "conflict": HTTPStatus.CONFLICT,
+    "program_exists": HTTPStatus.CONFLICT,
+    "version_conflict": HTTPStatus.CONFLICT,
     "endpoint_disabled": HTTPStatus.CONFLICT,
     "member_ambiguous": HTTPStatus.CONFLICT,
     "member_exists": HTTPStatus.CONFLICT,
@@ -52,6 +55,9 @@ STATUS: dict[str, HTTPStatus] = {
     "transaction_cancelled": HTTPStatus.CONFLICT,
     "transaction_expired": HTTPStatus.CONFLICT,
     "transaction_rejected": HTTPStatus.CONFLICT,
+    "transaction_pending": HTTPStatus.CONFLICT,
+    "transaction_reversed": HTTPStatus.CONFLICT,
+    "transaction_final": HTTPStatus.CONFLICT,
     "transaction_of_order": HTTPStatus.CONFLICT,
     "transaction_of_redemption": HTTPStatus.CONFLICT,
     "redemption_pending": HTTPStatus.CONFLICT,
@@ -61,12 +67,20 @@ STATUS: dict[str, HTTPStatus] = {
     "redemption_released": HTTPStatus.CONFLICT,
     "redemption_expired": HTTPStatus.CONFLICT,
     "redemption_reversed": HTTPStatus.CONFLICT,
+    "redemption_in_use": HTTPStatus.CONFLICT,
+    "payment_completed": HTTPStatus.CONFLICT,
+    "payment_failed": HTTPStatus.CONFLICT,
+    "payment_cancelled": HTTPStatus.CONFLICT,
+    "payment_expired": HTTPStatus.CONFLICT,
     "reward_unknown": HTTPStatus.NOT_FOUND,
     "redemption_not_flagged": HTTPStatus.CONFLICT,
     "balance_locked": HTTPStatus.CONFLICT,
     "voucher_redeemed": HTTPStatus.CONFLICT,
     "voucher_revoked": HTTPStatus.CONFLICT,
     "voucher_expired": HTTPStatus.CONFLICT,
+    "voucher_held": HTTPStatus.CONFLICT,
+    "hold_over": HTTPStatus.CONFLICT,
+    "voucher_not_valid_yet": HTTPStatus.UNPROCESSABLE_ENTITY,
     "code_taken": HTTPStatus.CONFLICT,
     "rate_limited": HTTPStatus.TOO_MANY_REQUESTS,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -78,6 +92,7 @@ STATUS: dict[str, HTTPStatus] = {
     "over_max_balance": HTTPStatus.UNPROCESSABLE_ENTITY,
     "below_min_balance": HTTPStatus.UNPROCESSABLE_ENTITY,
     "program_not_published": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "program_unclear": HTTPStatus.UNPROCESSABLE_ENTITY,
     "redemption_blocked": HTTPStatus.UNPROCESSABLE_ENTITY,
     "below_minimum": HTTPStatus.UNPROCESSABLE_ENTITY,
     "not_an_increment": HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -88,11 +103,17 @@ STATUS: dict[str, HTTPStatus] = {
     "tier_unknown": HTTPStatus.UNPROCESSABLE_ENTITY,
     "program_paused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "program_ended": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "definition_retired": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "over_limit_of_balance": HTTPStatus.UNPROCESSABLE_ENTITY,
     "same_member": HTTPStatus.UNPROCESSABLE_ENTITY,
     "nothing_to_redeem": HTTPStatus.UNPROCESSABLE_ENTITY,
     "reward_not_for_balance": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "reward_not_for_points": HTTPStatus.UNPROCESSABLE_ENTITY,
     "already_applied": HTTPStatus.UNPROCESSABLE_ENTITY,
     "already_fulfilled": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "payment_in_live": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "discount_unusable": HTTPStatus.UNPROCESSABLE_ENTITY,
+    "payment_declined": HTTPStatus.PAYMENT_REQUIRED,
     "rejected": HTTPStatus.UNPROCESSABLE_ENTITY,
     "idempotency_key_reused": HTTPStatus.UNPROCESSABLE_ENTITY,
     "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
@@ -126,6 +147,19 @@ class Problem(AdapterError):
         self.errors = tuple(errors)
         self.headers = tuple(headers)
         self.figures = figures
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What there is to say of a request that was not served, before it is written in anybody's form."""
+
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    errors: tuple[FieldError, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    figures: Mapping[str, int | str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +243,9 @@ def _figures(error: AdapterError) -> Mapping[str, int | str] | None:
     return error.figures if isinstance(error, Problem) else None
 
 
-def answer_error(error: AdapterError, request_id: str, retry_after_s: int) -> Answer:
-    """Turn an error that has a name into its answer."""
+def refusal_of(error: AdapterError, request_id: str, retry_after_s: int) -> Refusal:
+    """Return what there is to say of an error that has a name."""
     status = status_of(error)
-    errors = _fields_at_fault(error)
     headers: list[tuple[str, str]] = []
     if isinstance(error, Problem):
         headers += error.headers
@@ -220,15 +253,43 @@ def answer_error(error: AdapterError, request_id: str, retry_after_s: int) -> An
         headers.append(("Retry-After", str(retry_after_s)))
     if status is HTTPStatus.UNAUTHORIZED and error.code.startswith("api_key"):
         headers.append(("WWW-Authenticate", 'Bearer realm="loyalty-adapter"'))
-    figures = _figures(error)
-    return problem(
-        status, error.code, error.message, request_id, errors=errors, headers=headers, figures=figures
+    return Refusal(
+        int(status),
+        error.code,
+        error.message,
+        request_id,
+        errors=tuple(_fields_at_fault(error)),
+        headers=tuple(headers),
+        figures=_figures(error),
     )
 
 
+def answer_error(error: AdapterError, request_id: str, retry_after_s: int) -> Answer:
+    """Turn an error that has a name into its problem document."""
+    return told(refusal_of(error, request_id, retry_after_s))
+
+
+def told(refusal: Refusal) -> Answer:
+    """Tell a refusal as a problem document."""
+    return problem(
+        refusal.status,
+        refusal.code,
+        refusal.detail,
+        refusal.request_id,
+        errors=refusal.errors,
+        headers=refusal.headers,
+        figures=refusal.figures,
+    )
+
+
+def internal_refusal(request_id: str) -> Refusal:
+    """Return what is said of an error that nobody foresaw: nothing of the inside, the log has it by the request id."""
+    return Refusal(int(HTTPStatus.INTERNAL_SERVER_ERROR), "internal", _UNFORESEEN, request_id)
+
+
 def internal_error(request_id: str) -> Answer:
-    """Answer what nobody foresaw: nothing of the inside is shown, the log has it under the request id."""
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", _UNFORESEEN, request_id)
+    """Answer what nobody foresaw."""
+    return told(internal_refusal(request_id))
 
 
 def invalid(error: ValidationError, where: str) -> Problem:

@@ -20,6 +20,7 @@ import structlog
 from adapter.web.errors import Answer, Problem, answer_error, internal_error, problem
 from adapter.web.receiver import take_in
 from adapter.web.tally import method_label
+from adapter.web.verbose import log_answer, log_request
 from adapter.web.wire import receive_body, received_headers
 from connectors.base import RawEvent
 
@@ -44,6 +45,16 @@ def _ascii(query: bytes) -> bytes:
     return query if query.isascii() else quote_from_bytes(query, safe=punctuation).encode()
 
 
+def _rehosted(scope: Scope, hosts: Mapping[bytes, str]) -> Scope:
+    """Return a request to the host name of a dialect's own as one to the dialect's prefix."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"").lower()
+    prefix = hosts.get(host) or hosts.get(host.partition(b":")[0])
+    if prefix is None:
+        return scope
+    raw = scope.get("raw_path") or quote_from_bytes(scope["path"].encode(), safe=punctuation).encode()
+    return {**scope, "path": prefix + scope["path"], "raw_path": prefix.encode() + raw}
+
+
 def _coroutine(receive: Receive) -> Receive:
     """Return `receive` as a coroutine function, which the bridge to WSGI asks for; a server may have any awaitable."""
 
@@ -59,6 +70,7 @@ class Lane:
     def __init__(self, parts: Parts, rest: Application, headers: dict[str, str]) -> None:
         self._parts = parts
         self._rest = rest
+        self._hosts = {host.encode(): prefix for host, prefix in parts.settings.dialect_hosts.items()}
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         self._timers: dict[tuple[str, int], Callable[[float], None]] = {}
 
@@ -66,6 +78,8 @@ class Lane:
         if scope["type"] == "lifespan":
             self._parts.attach(asyncio.get_running_loop())
         elif scope["type"] == "http":
+            if self._hosts:
+                scope = _rehosted(scope, self._hosts)
             source = scope["path"][len(PREFIX) :].removesuffix("/")
             if scope["path"].startswith(PREFIX) and source and "/" not in source:
                 return await self._serve(scope, source, receive, send)
@@ -76,6 +90,8 @@ class Lane:
         began = time.perf_counter()
         request_id = f"req_{getrandbits(128):032x}"
         answer = await self._answer(scope, source, receive, request_id)
+        if self._parts.settings.log_requests:
+            log_answer(request_id, answer.status, answer.body)
         await send(
             {
                 "type": "http.response.start",
@@ -99,6 +115,8 @@ class Lane:
         try:
             headers = received_headers(scope["headers"])
             body = await receive_body(headers.get("content-length"), receive, self._parts.settings.max_body)
+            if self._parts.settings.log_requests:
+                log_request(request_id, f"POST {PREFIX}{source}", headers, body)
             raw = RawEvent(headers, body, self._parts.clock())
             return await take_in(self._parts, source, raw, request_id)
         except Problem as error:

@@ -26,7 +26,7 @@ def messages(call: Call) -> dict[str, Any]:
     member = (
         None if asked.member is None else find_member(call.database, call.env, asked.member, deleted=True).id
     )
-    chosen = MessageFilter(asked.type, member, asked.since, asked.until)
+    chosen = MessageFilter(asked.type, None, member, asked.since, asked.until)
     page = list_messages(call.database, call.env, chosen, limit=asked.limit, cursor=asked.cursor)
     return page.view(lambda row: _view(call, row))
 

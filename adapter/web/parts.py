@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from adapter.catalog import Catalog
     from adapter.clock import Clock, Millis
-    from adapter.commands import Command, Outcome
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
     from adapter.store.configuration import CatalogCache
+    from adapter.web.dialects import Dialect
     from connectors.base import Connector
 
 log = structlog.get_logger()
@@ -46,10 +48,16 @@ class WebSettings:
     rate_burst: int = 100  # how many of them may come at once
     expiring_days: int = 30  # the horizon of `expiring.amount`
     gauges_cache_ms: int = 10_000  # how old the database's figures in /metrics may be
+    log_requests: bool = False  # requests and answers go to the log, but for secrets
     metrics_token: str | None = field(
         default=None, repr=False
     )  # with it /metrics asks for `Authorization: Bearer`
     verdict: Path | None = None  # the file in which `audit` leaves its result
+    egress: tuple[str, ...] = ()  # from which addresses webhooks are sent, for subscribers' firewalls
+    dialect_hosts: Mapping[str, str] = field(default_factory=dict)  # host name → the prefix it stands for
+    console: bool = True  # whether /console is served
+    console_secret: str | None = field(default=None, repr=False)  # what its sessions are signed with
+    console_secret_file: Path | None = None  # where such a secret is made and kept if none was given
     public_url: str = "http://127.0.0.1:8000"  # where the examples of /docs send to
 
 
@@ -104,6 +112,13 @@ class LastCatalog:
         finally:
             self._looking.release()
 
+    def learn(self, catalog: Catalog) -> None:
+        """Take a newer one that a request just read, because it had to know."""
+        with self._looking:
+            self._cache.learn(catalog)
+            if self._last is None or catalog.version > self._last.version:
+                self._last = catalog
+
     def _look(self, *, fresh: bool) -> Catalog:
         now = self._clock()
         if self._last is not None and _within(self._failed_at, now):
@@ -147,6 +162,7 @@ class Parts:
     engine: Engine
     clock: Clock
     connectors: Mapping[str, Connector]
+    dialects: tuple[Dialect, ...] = ()
     settings: WebSettings = WebSettings()
     attach: Callable[[AbstractEventLoop], None] = _nothing_to_attach
     ready: Callable[[], None] = _nothing_to_check

@@ -15,14 +15,14 @@ import structlog
 
 from adapter import ids
 from adapter.errors import AdapterError, SignatureInvalid, Unavailable
-from adapter.intake import command_of, guarded, settings_of
+from adapter.intake import asked, command_of, guarded, settings_of
 from adapter.web.errors import STATUS, Answer, Problem, answer_error
 
 if TYPE_CHECKING:
     from adapter.catalog import Source
-    from adapter.commands import Outcome
+    from adapter.outcome import Outcome
     from adapter.web.parts import LastCatalog, Parts
-    from connectors.base import Connector, RawEvent, SourceSettings
+    from connectors.base import Connector, RawEvent
 
 log = structlog.get_logger()
 
@@ -75,23 +75,21 @@ async def _source(catalog: LastCatalog, name: str) -> Source:
 
 
 async def _take_in(parts: Parts, source: Source, connector: Connector, raw: RawEvent) -> Answer:
-    settings = settings_of(source)
     if guarded(source, lambda: connector.handshake(raw), otherwise=False):
         return Answer(200, b'{"status":"handshake"}')
-    _verify(connector, raw, settings)
+    _verify(source, connector, raw)
     outcome = await parts.offer(command_of(source, connector, raw))
     _count(parts, source.name, outcome)
     return answer_outcome(outcome)
 
 
-def _verify(connector: Connector, raw: RawEvent, settings: SourceSettings) -> None:
+def _verify(source: Source, connector: Connector, raw: RawEvent) -> None:
     """Verify; a connector that trips over hostile input has not verified anything either."""
     try:
-        connector.verify(raw, settings)
+        asked(source, lambda: connector.verify(raw, settings_of(source)))
     except SignatureInvalid:
         raise
-    except Exception as error:
-        log.exception("connector.verify_failed", source=settings.name)
+    except AdapterError as error:
         raise SignatureInvalid from error
 
 
@@ -122,6 +120,6 @@ def outcome_view(outcome: Outcome) -> dict[str, object]:
 
 
 def _count(parts: Parts, source: str, outcome: Outcome) -> None:
-    parts.tally.events.labels(source, outcome.error or outcome.state or "unknown").inc()
+    parts.tally.received(source, outcome.error or outcome.state or "unknown").inc()
     if outcome.duplicate:
         parts.tally.duplicates.labels(source).inc()

@@ -84,8 +84,11 @@ class RedeemableShown(Shown):
     as_of: Instant
 
 
+SPANS = ("balance", "available", "redeemable", "most", "least")
+
+
 @dataclass(frozen=True, slots=True)
-class _Now:
+class Conditions:
     """What is redeemable depends on this: the rules for smallest units, the limits as they stand, and what is there."""
 
     rules: Redeeming
@@ -100,6 +103,18 @@ class _Now:
         return self.lock is None and self.state == "published"
 
 
+@dataclass(frozen=True, slots=True)
+class Redeemable:
+    """What a member may redeem of one balance now. `points` are smallest units, money is the program's currency."""
+
+    balance: Span  # all posted points, those under a hold as well
+    available: Span
+    redeemable: Span
+    most: Span
+    least: Span
+    now: Conditions
+
+
 def redeemable_now(call: Call) -> dict[str, Any]:
     """Show what a member may redeem now."""
     member = find_member(call.database, call.env, call.path["member"])
@@ -107,33 +122,38 @@ def redeemable_now(call: Call) -> dict[str, Any]:
     definition = choose_definition(
         call.database, call.catalog, call.env, member.id, program=asked.program, name=asked.balance_definition
     )
-    balance, _ = balance_now(call.database, call.env, member.id, definition.id, call.now)
-    now = _now(call, member.id, definition, balance.available)
-    most = most_now(now.available, now.rules, now.limits) if now.open else NONE
-    least = least_now(now.available, now.rules, now.limits) if now.open else NONE
-    spans = {
-        "balance": _whole(balance.available + balance.reserved, now.rules),
-        "available": _whole(balance.available, now.rules),
-        "redeemable": redeemable(balance.available, now.rules, now.limits),
-        "most": most,
-        "least": least,
-    }
+    found = redeemable_of(call, member.id, definition)
+    now = found.now
     return {
         "member": ids.show("mem", member.id),
         "program": definition.program,
         "balance_definition": definition.name,
         "currency": now.rules.currency,
-        **{name: _span_view(span, now.rules, definition) for name, span in spans.items()},
+        **{name: _span_view(getattr(found, name), now.rules, definition) for name in SPANS},
         "limits": _limits_view(now),
         "tier": now.tier,
         "advice": now.limits.advice,
         "locked_until": None if now.lock is None else iso(now.lock.locks_until or call.now),
-        **_why(now, most),
+        **_why(now, found.most),
         "as_of": iso(call.now),
     }
 
 
-def _now(call: Call, member: int, definition: Definition, available: int) -> _Now:
+def redeemable_of(call: Call, member: int, definition: Definition) -> Redeemable:
+    """Return what a member may redeem of one balance now, with everything that it depends on."""
+    balance, _ = balance_now(call.database, call.env, member, definition.id, call.now)
+    now = _now(call, member, definition, balance.available)
+    return Redeemable(
+        balance=_whole(balance.available + balance.reserved, now.rules),
+        available=_whole(balance.available, now.rules),
+        redeemable=redeemable(balance.available, now.rules, now.limits),
+        most=most_now(now.available, now.rules, now.limits) if now.open else NONE,
+        least=least_now(now.available, now.rules, now.limits) if now.open else NONE,
+        now=now,
+    )
+
+
+def _now(call: Call, member: int, definition: Definition, available: int) -> Conditions:
     program = call.catalog.version_at(call.env, definition.program, call.now).program
     rules = in_smallest_units(program.redeeming, definition.decimals)
     key = (call.env, member, definition.id)
@@ -148,7 +168,7 @@ def _now(call: Call, member: int, definition: Definition, available: int) -> _No
     )
     lock = lock_of(locking(call.database, [key], call.now), call.now)
     state = "published" if program.spends_at(call.now) else program.state_at(call.now)
-    return _Now(rules, limits, tier, available, lock, state)
+    return Conditions(rules, limits, tier, available, lock, state)
 
 
 def _whole(amount: int, rules: Redeeming) -> Span:
@@ -159,7 +179,7 @@ def _span_view(span: Span, rules: Redeeming, definition: Definition) -> dict[str
     return {"points": points(span.points, definition.decimals), "money": money_text(span.money, rules)}
 
 
-def _limits_view(now: _Now) -> dict[str, str | None]:
+def _limits_view(now: Conditions) -> dict[str, str | None]:
     rules, limits = now.rules, now.limits
     of_tier = rules.tiers.get(now.tier or "")
     told: dict[str, Decimal | None] = {
@@ -174,7 +194,7 @@ def _limits_view(now: _Now) -> dict[str, str | None]:
     return {name: None if one is None else money_text(one, rules) for name, one in told.items()}
 
 
-def _why(now: _Now, most: Span) -> dict[str, str | None]:
+def _why(now: Conditions, most: Span) -> dict[str, str | None]:
     """Return what makes it nothing, as the refusal of a redemption would say it; nothing where something may be."""
     if most.points:
         return {"reason": None, "explanation": None}
@@ -190,7 +210,7 @@ def _why(now: _Now, most: Span) -> dict[str, str | None]:
     return {"reason": bar, "explanation": Barred(bar, wanted, now.rules, now.limits, now.tier).sentence}
 
 
-def _least_points(now: _Now) -> int:
+def _least_points(now: Conditions) -> int:
     return least_now(now.available, now.rules, Limits()).points
 
 

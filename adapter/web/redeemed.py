@@ -8,14 +8,15 @@ import orjson
 from pydantic import Field
 
 from adapter import ids
-from adapter.book.state import RedemptionState
+from adapter.book.state import Redemption, RedemptionState
 from adapter.clock import iso
 from adapter.points import points
 from adapter.web.routing import Shown
 from adapter.web.shown import Instant, MemberId, Points
 
 if TYPE_CHECKING:
-    from adapter.book.state import Redemption
+    from collections.abc import Mapping
+
     from adapter.clock import Millis
     from adapter.web.routing import Call
 
@@ -42,7 +43,10 @@ class FulfillmentShown(Shown):
 class CreditShown(Shown):
     """Credit: to a balance, or money that is yours to grant."""
 
-    amount: Points = Field(description="Of the balance; without one in the currency's smallest unit.")
+    amount: Points | None = Field(
+        description="Of the balance; without one in the currency's smallest unit. Null where the caller says what the "
+        "points are worth."
+    )
     currency: str | None
     balance_definition: str | None
 
@@ -116,6 +120,11 @@ MOMENTS = (
     "locks_until",
     "flag_cleared_at",
 )
+
+
+def redemption_of(row: Mapping[str, Any]) -> Redemption:
+    """Return the redemption that an outcome's row is of; `notes` are of whoever moved it."""
+    return Redemption(**{name: value for name, value in row.items() if name != "notes"})
 
 
 def redemption_view(

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from adapter import ids
-from adapter.book.state import Redemption
 from adapter.commands import BeginRedemption, MoveRedemption
 from adapter.points import smallest
 from adapter.store.reading.balances import choose_definition
@@ -18,102 +15,23 @@ from adapter.web.asking import ask, at_fault, once_of
 from adapter.web.auth import require_scope
 from adapter.web.booking import CLOCKS_DIFFER_MS
 from adapter.web.errors import Problem
-from adapter.web.queries import Instant, Reference
-from adapter.web.redeemed import RedemptionShown, redemption_view
+from adapter.web.redeemed import RedemptionShown, redemption_of, redemption_view
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
+from adapter.web.wished import Fulfilled, Moved, RedemptionAsked, Reversed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from adapter.book.state import Redemption
     from adapter.catalog import Definition
     from adapter.commands import ApiCommand
     from adapter.program.model import Program
 
-VALUE_MAX = 10**12
 DEGRADED = "redemptions:degraded"
 """The scope of tills that may grant points while they cannot ask."""
 
-Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:]+$")]
-Text = Annotated[str, Field(max_length=500)]
-Part = Annotated[str, Field(min_length=1, max_length=200)]
 
-
-class Shipping(Given):
-    """Where an item goes."""
-
-    name: Part
-    line1: Part
-    line2: Part | None = None
-    city: Part
-    postal_code: Part
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["NO"])]
-
-
-class LastKnown(Given):
-    """The balance as a till last read it, before it could not ask any more."""
-
-    available: int | str
-    sequence: Annotated[int, Field(ge=0)] | None = Field(
-        None, description="The balance's own, if it is known."
-    )
-
-
-class RedemptionAsked(Given):
-    """What points are to be spent on: a reward, so many points, or so much money off."""
-
-    member: Reference = Field(description="`mem_…`, `source:customer` or an e-mail address.")
-    reward: Reference | None = Field(None, description="Of the catalogue, which says what it costs.")
-    points: int | str | None = Field(
-        None, description="So many points, for a discount of what they are worth."
-    )
-    value: Annotated[int, Field(ge=1, le=VALUE_MAX, strict=True)] | None = Field(
-        None, description="A discount of so much, in the smallest unit of the program's currency."
-    )
-    program: Reference | None = Field(None, description="A program's name; needed where there are several.")
-    balance_definition: Reference | None = Field(None, description="Needed where a program has several.")
-    source: Reference | None = Field(None, description="With `order`: the shop whose order it is for.")
-    order: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="The shop's own id of the order that it is for; its events apply or release it."
-    )
-    payment: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="The id of the payment that it is for; its order's events apply or release it."
-    )
-    shipping: Shipping | None = Field(None, description="Where an item goes.")
-    lock_s: Annotated[int, Field(ge=1, le=3600)] | None = Field(
-        None, description="For so many seconds, while it waits, no other redemption of this balance."
-    )
-    last_known: LastKnown | None = Field(
-        None,
-        description="It was granted already, by a till that could not ask. Booked up to this balance, and flagged. "
-        "Takes the scope `redemptions:degraded`.",
-    )
-    occurred_at: Instant | None = Field(None, description="With `last_known`: when it was granted.")
-    reason: Text | None = None
-    metadata: Annotated[dict[Label, Text], Field(max_length=50)] = Field(default_factory=dict)
-
-
-class Moved(Given):
-    """Why a redemption is applied or released."""
-
-    reason: Text | None = None
-
-
-class Fulfilled(Moved):
-    """How an item was sent."""
-
-    tracking: Annotated[str, Field(max_length=200)] | None = None
-
-
-class Reversed(Moved):
-    """Why a redemption is undone."""
-
-    force: bool = Field(
-        False,
-        description="Although it was applied or fulfilled: the points come back, and nothing else does.",
-    )
-
-
-def begin_redemption(call: Call) -> dict[str, Any] | Repeated:
+def begin_redemption(call: Call, *, code_prefix: str | None = None) -> dict[str, Any] | Repeated:
     """Spend points."""
     asked: RedemptionAsked = call.body
     if sum(one is not None for one in (asked.reward, asked.points, asked.value)) != 1:
@@ -124,13 +42,13 @@ def begin_redemption(call: Call) -> dict[str, Any] | Repeated:
         definition = choose_definition(
             connection, call.catalog, call.env, member.id, program=program, name=name
         )
-    rules = call.catalog.version_at(call.env, definition.program, call.now).program
-    command = BeginRedemption(
-        env=call.env,
-        id=ids.new_id(call.now),
-        member=member.id,
-        definition=definition.id,
-        code=ids.new_code(rules.redeeming.code_prefix),
+    rules = _rules(call, definition)
+    prefix = code_prefix or rules.redeeming.code_prefix
+    command = beginning(
+        call,
+        member.id,
+        definition,
+        code_prefix=prefix,
         reward=asked.reward,
         points=_points(asked, definition),
         value=asked.value,
@@ -139,14 +57,43 @@ def begin_redemption(call: Call) -> dict[str, Any] | Repeated:
         shipping=_shipping(asked, rules),
         reason=asked.reason,
         metadata=asked.metadata,
+        apply=_applies(asked, rules),
         locks_until=_locks_until(call, asked, rules),
         last_known=_last_known(call, asked, definition),
         last_sequence=None if asked.last_known is None else asked.last_known.sequence,
         occurred_at=asked.occurred_at,
+    )
+    return submit_redemption(call, command, definition, drawn=prefix)
+
+
+def beginning(
+    call: Call, member: int, definition: Definition, *, code_prefix: str | None = None, **asked: Any
+) -> BeginRedemption:
+    """Return the command that spends points of a member: what is asked, with what each of them has."""
+    return BeginRedemption(
+        env=call.env,
+        id=ids.new_id(call.now),
+        member=member,
+        definition=definition.id,
+        code=ids.new_code(code_prefix or _rules(call, definition).redeeming.code_prefix),
         received_at=call.now,
         once=once_of(call),
+        **asked,
     )
-    return submit_redemption(call, command, definition)
+
+
+def moving(call: Call, redemption: Redemption, state: str, **asked: Any) -> MoveRedemption:
+    """Return the command that moves a redemption on."""
+    return MoveRedemption(
+        env=call.env,
+        redemption=redemption.id,
+        member=redemption.member,
+        definition=redemption.definition,
+        state=state,
+        received_at=call.now,
+        once=once_of(call),
+        **asked,
+    )
 
 
 def apply_redemption(call: Call) -> dict[str, Any] | Repeated:
@@ -172,19 +119,22 @@ def reverse_redemption(call: Call) -> dict[str, Any] | Repeated:
 def _move(
     call: Call, state: str, *, tracking: str | None = None, force: bool = False
 ) -> dict[str, Any] | Repeated:
-    found = found_redemption(call)
-    command = MoveRedemption(
-        env=call.env,
-        redemption=found.id,
-        member=found.member,
-        definition=found.definition,
-        state=state,
-        reason=call.body.reason,
-        tracking=tracking,
-        force=force,
-        received_at=call.now,
-        once=once_of(call),
+    return move_redemption(
+        call, found_redemption(call), state, reason=call.body.reason, tracking=tracking, force=force
     )
+
+
+def move_redemption(
+    call: Call,
+    found: Redemption,
+    state: str,
+    *,
+    reason: str | None = None,
+    tracking: str | None = None,
+    force: bool = False,
+) -> dict[str, Any] | Repeated:
+    """Ask for a redemption to be moved to a state, and show it as it is then."""
+    command = moving(call, found, state, reason=reason, tracking=tracking, force=force)
     return submit_redemption(call, command, call.definition(found.definition))
 
 
@@ -197,17 +147,21 @@ def found_redemption(call: Call) -> Redemption:
     return found
 
 
-def submit_redemption(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:
-    """Ask for a command about a redemption, and show what it made or changed."""
+def submit_redemption(
+    call: Call, command: ApiCommand, definition: Definition, *, drawn: str | None = None
+) -> dict[str, Any] | Repeated:
+    """Ask for a command about a redemption, and show what it made or changed; `drawn` as of `ask`."""
 
     def view(row: dict[str, Any]) -> dict[str, Any]:
-        fields = {name: value for name, value in row.items() if name != "notes"}
-        found = Redemption(**fields)
-        return redemption_view(
-            call, found, found.updated_at, row["notes"]
-        )  # a repeat is answered alike later
+        found = redemption_of(row)
+        at = found.updated_at  # a repeat is answered alike later
+        return redemption_view(call, found, at, row["notes"])
 
-    return ask(call, command, view, decimals=definition.decimals)
+    return ask(call, command, view, decimals=definition.decimals, drawn=drawn)
+
+
+def _rules(call: Call, definition: Definition) -> Program:
+    return call.catalog.version_at(call.env, definition.program, call.now).program
 
 
 def _meant(call: Call, asked: RedemptionAsked) -> tuple[str | None, str | None]:
@@ -263,11 +217,21 @@ def _shipping(asked: RedemptionAsked, program: Program) -> dict[str, str] | None
     return asked.shipping.model_dump(exclude_none=True)
 
 
+def _applies(asked: RedemptionAsked, program: Program) -> bool:
+    if asked.apply and _is_no_discount(asked, program):
+        raise at_fault("apply", "only a discount waits to be applied; this is paid at once in any case")
+    return asked.apply
+
+
+def _is_no_discount(asked: RedemptionAsked, program: Program) -> bool:
+    reward = None if asked.reward is None else program.reward(asked.reward)
+    return reward is not None and reward.kind != "discount"
+
+
 def _locks_until(call: Call, asked: RedemptionAsked, program: Program) -> int | None:
     if asked.lock_s is None:
         return None
-    reward = None if asked.reward is None else program.reward(asked.reward)
-    if asked.last_known is not None or (reward is not None and reward.kind != "discount"):
+    if asked.last_known is not None or _is_no_discount(asked, program):
         raise at_fault("lock_s", "only a discount that waits to be used locks a balance")
     return call.now + asked.lock_s * 1000
 

@@ -18,7 +18,8 @@ from adapter.web.routing import Call, Route, missing
 
 if TYPE_CHECKING:
     from adapter.catalog import Definition
-    from adapter.program.model import Program, Reward
+    from adapter.program.model import Program
+    from adapter.program.rewards import Reward
 
 MEMBER = "`mem_…`, `source:customer` or an e-mail address."
 
@@ -72,17 +73,29 @@ def redemption(call: Call) -> dict[str, Any]:
 
 
 def rewards(call: Call) -> dict[str, Any]:
-    """List the rewards of the programs in force now."""
+    """List the rewards of the programs in force now that points buy."""
     asked: RewardsQuery = call.query
     after = ("", "") if asked.cursor is None else decode_cursor(asked.cursor, str, str)
     member = None if asked.member is None else find_member(call.database, call.env, asked.member).id
     found = sorted(
-        ((program, reward) for program in _programs(call, asked.program) for reward in program.rewards),
+        (
+            (program, reward)
+            for program in _programs(call, asked.program)
+            for reward in program.rewards
+            if reward.cost is not None
+        ),
         key=_place,
     )
     page = page_of([one for one in found if _place(one) > after][: asked.limit + 1], asked.limit, _place)
     available: dict[int, int] = {}
     return page.view(lambda one: _reward_view(call, *one, member, available))
+
+
+def reward_of(call: Call, program: str, name: str) -> dict[str, Any] | None:
+    """Return one reward of a program in force now, as it is shown; None where it has none of this id."""
+    having = call.catalog.version_at(call.env, program, call.now).program
+    reward = having.reward(name)
+    return None if reward is None else _reward_view(call, having, reward, None, {})
 
 
 def _place(one: tuple[Program, Reward]) -> tuple[str, str]:
@@ -94,7 +107,7 @@ def _programs(call: Call, name: str | None) -> list[Program]:
     return [
         call.catalog.version_at(env, program, call.now).program
         for env, program in call.catalog.programs
-        if env == call.env and name in (None, program)
+        if env == call.env and name in (None, program) and call.catalog.goes_on(env, program)
     ]
 
 

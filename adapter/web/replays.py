@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -13,6 +13,9 @@ from adapter.store.reading.paging import Page, decode_cursor, encode_cursor
 from adapter.web.queries import EndpointId, Instant, Listing, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Route, Shown
 from adapter.web.shown import Instant as InstantShown
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
 class ReplayRequest(Given):
@@ -58,11 +61,15 @@ def replay(call: Call) -> dict[str, Any]:
 
 def create_replay(call: Call) -> dict[str, Any]:
     """Freeze a selection and begin to send it again."""
-    asked: ReplayRequest = call.body
-    member = (
-        None if asked.member is None else find_member(call.database, call.env, asked.member, deleted=True)
+    return kept.create(
+        call.database, call.env, selection_of(call.database, call.env, call.body), now=call.now
     )
-    selection = kept.Selection(
+
+
+def selection_of(connection: Connection, env: int, asked: ReplayRequest) -> kept.Selection:
+    """Return what a replay is asked to be about. Raises `NotFound` for a member that there is not."""
+    member = None if asked.member is None else find_member(connection, env, asked.member, deleted=True)
+    return kept.Selection(
         state=asked.state,
         endpoint=asked.endpoint,
         since=asked.since,
@@ -71,7 +78,6 @@ def create_replay(call: Call) -> dict[str, Any]:
         member=None if member is None else member.id,
         missing=asked.missing,
     )
-    return kept.create(call.database, call.env, selection, now=call.now)
 
 
 def page_of_views(views: list[dict[str, Any]], limit: int, prefix: str) -> Page[dict[str, Any]]:

@@ -11,7 +11,7 @@ request, and its pages load their scripts from elsewhere.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from adapter.web.parts import Parts
 
 Model = TypeVar("Model", bound=BaseModel)
+Found = TypeVar("Found")
 
 
 class Given(BaseModel):
@@ -63,15 +64,16 @@ class Route:
     handler: Callable[[Call], Any]
     scope: str
     summary: str
-    response: type[Shown]
+    response: type[BaseModel]
     tag: str
     access: Access = Access.READ
-    query: type[Given] | None = None
+    query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     status: int = 200
     listed: bool = False  # the answer is a page of `response`
     bulk: bool = False  # the answer has a result or a problem for each item; `response` is a result
     versioned: bool = False  # the answer has an ETag, and `If-None-Match` may be answered 304
+    form: bool = False  # a form of somebody who has no key yet: none is asked for, and the body is the form
     keeps: bool = False  # the door keeps the answer under `call.repeat` itself, in the command's own commit
     text: str = ""
     example: Mapping[str, Any] | None = None  # the body of the curl example
@@ -100,6 +102,7 @@ class Call:
     query: Any
     body: Any
     request_id: str
+    headers: Mapping[str, str] = field(default_factory=dict)  # by lower-case name
     connection: Connection | None = None
     repeat: RepeatKey | None = None  # what is kept of the Idempotency-Key, where one was sent
 
@@ -113,10 +116,15 @@ class Call:
         assert self.connection is not None
         return self.connection
 
+    def find(self, look: Callable[[Catalog], Found | None]) -> Found | None:
+        """Return what `look` finds; what this call's catalog does not have is looked for once more in the newest one."""
+        return look(self.catalog) or look(self.parts.catalog.renewed())
+
     def definition(self, number: int) -> Definition:
-        """Return a balance definition; one newer than this call's catalog is looked for once more."""
-        found = self.catalog.definitions.get((self.env, number))
-        return found or self.parts.catalog.renewed().definitions[self.env, number]
+        """Return a balance definition; one newer than this call's catalog is found as well."""
+        found = self.find(lambda catalog: catalog.definitions.get((self.env, number)))
+        assert found is not None, "rows name definitions that there are"
+        return found
 
     def id(self, name: str, prefix: str) -> int:
         """Return the number of an id in the path. Raises `Problem` (404) for text that is no such id."""
@@ -149,7 +157,9 @@ _NOUNS = {
     "txn": "transaction",
     "ord": "balance order",
     "rdm": "redemption",
+    "pay": "payment",
     "vou": "voucher",
+    "hld": "hold",
     "end": "endpoint",
     "msg": "message",
     "dlv": "delivery",

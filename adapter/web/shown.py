@@ -217,7 +217,8 @@ class TransactionShown(Shown):
     award: AwardShown | None = Field(None, description="Of an order's credit; only where one is shown.")
     expires_at: Instant | None
     redemption: str | None = Field(description="The redemption that owns it, and alone moves it.")
-    metadata: dict[str, str]
+    reverses: str | None = Field(description="The transaction that it undoes.")
+    metadata: dict[str, Any] = Field(description="Text by name; a dialect's clients may have given any JSON.")
 
 
 class BalanceOrderShown(Shown):
@@ -240,11 +241,18 @@ class BalanceOrderShown(Shown):
     reason: str | None
     created_at: Instant
     updated_at: Instant
-    metadata: dict[str, str]
+    metadata: dict[str, Any]
 
 
-class DefinitionShown(Shown):
-    """Limits are whole units; null where there is none."""
+class DescribedShown(Shown):
+    title: str | None
+    description: str | None
+    image: str | None
+    metadata: dict[str, Any]
+
+
+class DefinitionShown(DescribedShown):
+    """Amounts are whole units; null where there is no bound. `expiry` is null where it is the program's."""
 
     name: str
     unit: str
@@ -254,15 +262,21 @@ class DefinitionShown(Shown):
     max_credit: str | None
     max_debit: str | None
     overtaking: Literal["strict", "partial"]
+    credit_rounding: Literal["down", "half_up", "up"] | None
+    debit_rounding: Literal["down", "half_up", "up"] | None
+    expiry: dict[str, Any] | None
+    limits: list[dict[str, Any]]
+    retired: bool
 
 
-class ProgramShown(Shown):
+class ProgramShown(DescribedShown):
     """A program's version in force, or its draft. `starts` and the like are as the program says them."""
 
     name: str
     version: int
     published_at: Instant | None = Field(description="Null for a draft.")
     state: Literal["draft", "published", "paused", "ended"]
+    archived: bool
     starts: str | None
     ends: str | None
     spend_until: str | None
@@ -274,6 +288,8 @@ class ProgramShown(Shown):
     earning: dict[str, Any]
     expiry: dict[str, Any]
     reminders: dict[str, Any]
+    voucher_reminders: dict[str, Any]
+    anniversaries: dict[str, Any]
     clawback: dict[str, Any]
     members: dict[str, Any]
     tier_groups: list[dict[str, Any]]

@@ -17,6 +17,7 @@ from adapter.web import (
     giving,
     members,
     messages,
+    programs,
     redeemable,
     redeeming,
     redemptions,
@@ -51,4 +52,5 @@ ROUTES: tuple[Route, ...] = (
     *replays.ROUTES,
     *events.ROUTES,
     *reports.ROUTES,
+    *programs.ROUTES,
 )

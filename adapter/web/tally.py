@@ -7,6 +7,7 @@ a scrape of any of them shows the sum; otherwise each process shows its own.
 from __future__ import annotations
 
 import os
+from functools import cache
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
@@ -74,6 +75,8 @@ class Tally:
             registry=self._own,
             buckets=_BUCKETS,
         )
+
+        self.received = cache(self.events.labels)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(name, text, labels, registry=self._own)

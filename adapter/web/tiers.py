@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
@@ -12,6 +12,7 @@ from adapter.clock import LATEST, iso
 from adapter.commands import AssignTier
 from adapter.errors import NotFound
 from adapter.points import points
+from adapter.program.tiers import Measure
 from adapter.store.reading.members import find_member
 from adapter.store.reading.tiers import list_tier_changes, places_of
 from adapter.web.asking import ask, at_fault, once_of
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 class MeasureShown(Shown):
     """What decides the tier: points, or money of `currency`; of the last `window_months` where it rolls."""
 
-    kind: Literal["lifetime_points", "rolling_points", "spend", "rolling_spend"]
+    kind: Measure
     value: Points
     currency: str | None
     window_months: int | None
@@ -162,7 +163,7 @@ def _made_view(call: Call, made: Mapping[str, Any]) -> dict[str, Any]:
 def _view(call: Call, place: Place) -> dict[str, Any]:
     groups = call.catalog.version_at(call.env, place.program, call.now).program.tier_groups
     group = next(one for one in groups if one.name == place.group)
-    decimals = call.catalog.definition_of(call.env, place.program).decimals
+    decimals = _decimals(call, place.program, group)
     here = group.place(place.tier) or 0
     higher = group.tiers[here + 1 : here + 2]
     assigned = place.assigned_until is not None
@@ -197,8 +198,8 @@ def _next_view(group: TierGroup, tier: Tier, amount: int, decimals: int) -> dict
 
 def _change_view(call: Call, change: TierChange) -> dict[str, Any]:
     groups = call.catalog.version_at(call.env, change.program, call.now).program.tier_groups
-    decimals = call.catalog.definition_of(call.env, change.program).decimals
     group = next((one for one in groups if one.name == change.tier_group), None)
+    decimals = _decimals(call, change.program, group)
     return {
         "member": ids.show("mem", change.member),
         "program": change.program,
@@ -213,6 +214,14 @@ def _change_view(call: Call, change: TierChange) -> dict[str, Any]:
         if group is None
         else group.shown(change.measure, decimals),
     }
+
+
+def _decimals(call: Call, program: str, group: TierGroup | None) -> int:
+    """Return those of the balance that a group measures; of a group that is gone, the program's first."""
+    if group is None:
+        return call.catalog.definition_of(call.env, program).decimals
+    measured = call.catalog.measured_in(call.env, program, group)
+    return measured.decimals if measured else 0
 
 
 def _instant(at: int | None) -> str | None:

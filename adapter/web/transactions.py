@@ -1,4 +1,4 @@
-"""Transactions and programs over HTTP, to read; `booking.py` has how they come about."""
+"""Transactions over HTTP, to read; `booking.py` has how they come about."""
 
 from __future__ import annotations
 
@@ -10,20 +10,16 @@ from pydantic import AfterValidator, Field
 
 from adapter import ids
 from adapter.clock import iso
-from adapter.errors import NotFound
 from adapter.points import points
-from adapter.program.bounds import BalanceDefinition
 from adapter.store.reading.awards import award_of_transaction
 from adapter.store.reading.members import find_member
-from adapter.store.reading.paging import decode_cursor, page_of
 from adapter.store.reading.transactions import TransactionFilter, find_transaction, list_transactions
-from adapter.web.queries import Listing, Period, Reference, Selection
+from adapter.web.queries import Period, Reference, Selection
 from adapter.web.routing import Call, Route, missing
-from adapter.web.shown import ProgramShown, TransactionShown
+from adapter.web.shown import TransactionShown
 
 if TYPE_CHECKING:
     from adapter.book.state import Transaction
-    from adapter.catalog import Definition, ProgramVersion
     from adapter.clock import Millis
 
 State = Literal["pending", "completed", "cancelled", "expired", "rejected"]
@@ -42,19 +38,6 @@ class MemberTransactionsQuery(Period):
     source: Reference | None = Field(None, description="Of orders of this source.")
     metadata: Annotated[str, Field(max_length=600), AfterValidator(name_and_value)] | None = Field(
         None, description="`name:value`: only those that have this in their metadata."
-    )
-
-
-class ProgramQuery(Selection):
-    version: Literal["active", "draft"] | None = Field(
-        None,
-        description="The one in force, or the draft beside it; without it the draft only where nothing is.",
-    )
-
-
-class ProgramsQuery(Listing):
-    version: Literal["active", "draft"] | None = Field(
-        None, description="Those in force, or only drafts; without it a draft only where nothing is in force."
     )
 
 
@@ -81,39 +64,6 @@ def transaction(call: Call) -> dict[str, Any]:
     decimals = call.definition(found.definition).decimals
     award = award_of_transaction(call.database, found, decimals)
     return transaction_view(call, found) | ({} if award is None else {"award": award})
-
-
-def programs(call: Call) -> dict[str, Any]:
-    """List the programs, each in the version that is asked for."""
-    asked: ProgramsQuery = call.query
-    after = "" if asked.cursor is None else decode_cursor(asked.cursor, str)[0]
-    names = sorted(name for env, name in call.catalog.programs if env == call.env and name > after)
-    found = [
-        (name, version) for name in names if (version := _version(call, name, asked.version)) is not None
-    ]
-    page = page_of(found, asked.limit, lambda one: (one[0],))
-    return page.view(lambda one: _program_view(call, *one))
-
-
-def program(call: Call) -> dict[str, Any]:
-    """Show one program."""
-    name = call.path["program"]
-    if (call.env, name) not in call.catalog.programs:
-        raise NotFound(f"There is no program {name[:80]!r} in this environment.", field="program")
-    wanted = call.query.version
-    version = _version(call, name, wanted)
-    if version is None:
-        what = "has no draft" if wanted == "draft" else "was never published"
-        raise NotFound(f"The program {name!r} {what}.", field="version")
-    return _program_view(call, name, version)
-
-
-def _version(call: Call, name: str, wanted: str | None) -> ProgramVersion | None:
-    """Return the version that is asked for: the one in force, unless the draft is."""
-    if wanted == "draft":
-        return call.catalog.draft_of(call.env, name)
-    version = call.catalog.version_at(call.env, name, call.now)
-    return None if wanted == "active" and version.program.state == "draft" else version
 
 
 def _page(call: Call, member: int | None) -> dict[str, Any]:
@@ -164,6 +114,7 @@ def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
             )
         },
         "redemption": None if found.redemption is None else ids.show("rdm", found.redemption),
+        "reverses": None if found.reverses is None else ids.show("txn", found.reverses),
         "metadata": {} if found.metadata is None else orjson.loads(found.metadata),
     }
 
@@ -179,28 +130,6 @@ def as_of_now(found: Transaction, now: Millis) -> Transaction:
 
 def _instant(at: int | None) -> str | None:
     return None if at is None else iso(at)
-
-
-def _program_view(call: Call, name: str, version: ProgramVersion) -> dict[str, Any]:
-    of_it = [
-        one
-        for key, one in sorted(call.catalog.definitions.items())
-        if key[0] == call.env and one.program == name
-    ]
-    limits = {one.name: one for one in version.program.balance_definitions}
-    shown = [_definition_view(one, limits.get(one.name, BalanceDefinition())) for one in of_it]
-    return {**_version_view(version), "balance_definitions": shown}
-
-
-def _version_view(version: ProgramVersion) -> dict[str, Any]:
-    body = version.program.model_dump(mode="json")
-    published_at = None if version.program.state == "draft" else iso(version.published_at)
-    return {**body, "version": version.version, "published_at": published_at}
-
-
-def _definition_view(one: Definition, limits: BalanceDefinition) -> dict[str, Any]:
-    kept = {"name": one.name, "unit": one.unit, "decimals": one.decimals}
-    return limits.model_dump(mode="json") | kept
 
 
 ROUTES = (
@@ -236,30 +165,5 @@ ROUTES = (
         TransactionShown,
         "Transactions",
         query=Selection,
-    ),
-    Route(
-        "GET",
-        "/v1/programs",
-        programs,
-        "programs:read",
-        "List programs",
-        ProgramShown,
-        "Programs",
-        query=ProgramsQuery,
-        listed=True,
-        text=(
-            "Each in the version that is in force now; an order keeps the one it was placed under. A draft stands "
-            "beside it, and nothing goes by it until it is published."
-        ),
-    ),
-    Route(
-        "GET",
-        "/v1/programs/{program}",
-        program,
-        "programs:read",
-        "Show a program",
-        ProgramShown,
-        "Programs",
-        query=ProgramQuery,
     ),
 )

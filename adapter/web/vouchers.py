@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from adapter import ids
-from adapter.book.news import voucher_view
 from adapter.book.voucher import Voucher
+from adapter.book.voucher_news import voucher_view
 from adapter.commands import AttributeVoucher, MoveVoucher
 from adapter.errors import NotFound
 from adapter.points import smallest
@@ -18,13 +18,14 @@ from adapter.store.reading.members import find_member
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.reading.vouchers import VoucherFilter, find_voucher, list_vouchers
 from adapter.web.asking import ask, at_fault, once_of
+from adapter.web.enrolling import Metadata
 from adapter.web.queries import Instant, Period, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Repeated, Route, Shown, missing
 from adapter.web.shown import Instant as InstantShown
 from adapter.web.shown import MemberId
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 PREFIX = "GIFT"
 State = Literal["active", "redeemed", "revoked", "expired"]
@@ -47,12 +48,19 @@ class VoucherShown(Shown):
     currency: str | None
     percent: str | None
     reason: str | None
-    source: str | None = Field(description="Of the order that used it.")
+    source: str | None = Field(description="Of the order that uses it: named here, or having its code.")
     order: str | None
     attributed_at: InstantShown
     expires_at: InstantShown | None
     redeemed_at: InstantShown | None
     revoked_at: InstantShown | None
+    valid_from: InstantShown | None = Field(description="It cannot be used before.")
+    worth: str | None = Field(description="What whoever gave it says its reward is worth.")
+    metadata: dict[str, str]
+    held_until: InstantShown | None = Field(
+        description="Somebody is about to use it, and nobody else can before."
+    )
+    hold: str | None = Field(description="Of whoever is about to use it, or was.")
 
 
 class VoucherAsked(Given):
@@ -65,7 +73,12 @@ class VoucherAsked(Given):
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     percent: Annotated[Decimal, Field(gt=0, le=100, decimal_places=2)] | None = None
     code: Code | None = Field(None, description="Drawn where it is left out.")
+    valid_from: Instant | None = Field(None, description="It cannot be used before.")
     expires_at: Instant | None = Field(None, description="From then on it cannot be used.")
+    worth: Annotated[Decimal, Field(ge=0, le=10**15)] | None = Field(
+        None, description="What its reward is worth, where the catalogue does not say it."
+    )
+    metadata: Metadata = Field(default_factory=dict)
     reason: Reason | None = None
 
 
@@ -74,7 +87,20 @@ class VoucherRedeemed(Given):
 
     source: Reference | None = Field(None, description="With `order`: the shop whose order uses it.")
     order: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    hold: Reference | None = Field(None, description="Of one that is held for you.")
     reason: Reason | None = None
+
+
+class VoucherHeld(Given):
+    """How long nobody else can use it, in seconds."""
+
+    ttl: Annotated[int, Field(ge=1, le=86_400)] = 900
+
+
+class VoucherReleased(Given):
+    """Whose hold is over."""
+
+    hold: Reference | None = Field(None, description="Left out: whoever's it is.")
 
 
 class VoucherRevoked(Given):
@@ -130,10 +156,13 @@ def attribute_voucher(call: Call) -> dict[str, Any] | Repeated:
         percent=None if asked.percent is None else f"{asked.percent.normalize():f}",
         ends_at=asked.expires_at,
         reason=asked.reason,
+        metadata=asked.metadata,
+        worth=None if asked.worth is None else f"{asked.worth.normalize():f}",
+        valid_from=asked.valid_from,
         received_at=call.now,
         once=once_of(call),
     )
-    return ask(call, command, _row_view)
+    return ask(call, command, _row_view, drawn=PREFIX if asked.code is None else None)
 
 
 def redeem_voucher(call: Call) -> dict[str, Any] | Repeated:
@@ -143,12 +172,23 @@ def redeem_voucher(call: Call) -> dict[str, Any] | Repeated:
     if (asked.order is None) != (asked.source is None):
         raise at_fault("order" if asked.order is None else "source", "say both source and order")
     order = None if asked.order is None or asked.source is None else (_shop(call, asked.source), asked.order)
-    return _move(call, found, "redeemed", order)
+    return move_voucher(call, found, "redeemed", order=order, hold=_hold(asked.hold), reason=asked.reason)
+
+
+def hold_voucher(call: Call) -> dict[str, Any] | Repeated:
+    """Hold a voucher."""
+    until = call.now + call.body.ttl * 1000
+    return move_voucher(call, _found(call), "held", hold=ids.new_id(call.now), until=until)
+
+
+def release_voucher(call: Call) -> dict[str, Any] | Repeated:
+    """Release a voucher."""
+    return move_voucher(call, _found(call), "released", hold=_hold(call.body.hold))
 
 
 def revoke_voucher(call: Call) -> dict[str, Any] | Repeated:
     """Revoke a voucher."""
-    return _move(call, _found(call), "revoked", None)
+    return move_voucher(call, _found(call), "revoked", reason=call.body.reason)
 
 
 def _found(call: Call) -> Voucher:
@@ -159,7 +199,24 @@ def _found(call: Call) -> Voucher:
     return found
 
 
-def _move(call: Call, found: Voucher, state: str, order: tuple[str, str] | None) -> dict[str, Any] | Repeated:
+def _hold(shown: str | None) -> int | None:
+    if shown is None:
+        return None
+    number = ids.read("hld", shown)
+    if number is None:
+        raise missing("hld", shown)
+    return number
+
+
+def move_voucher(
+    call: Call,
+    found: Voucher,
+    state: str,
+    *,
+    view: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None,
+    **more: Any,
+) -> dict[str, Any] | Repeated:
+    """Move a voucher on, and show it as it is then. `more` is what else the command says."""
     of_rule = found.rule is not None and found.occasion is not None
     command = MoveVoucher(
         env=call.env,
@@ -167,12 +224,10 @@ def _move(call: Call, found: Voucher, state: str, order: tuple[str, str] | None)
         member=found.member,
         occasion=(found.program, found.rule or "", found.occasion or "") if of_rule else None,
         state=state,
-        order=order,
-        reason=call.body.reason,
         received_at=call.now,
-        once=once_of(call),
+        **{"once": once_of(call), **more},
     )
-    return ask(call, command, _row_view)
+    return ask(call, command, view or _row_view)
 
 
 def _program(call: Call, asked: VoucherAsked) -> str:
@@ -218,6 +273,7 @@ def _view(found: Voucher, now: int) -> dict[str, Any]:
         "id": ids.show("vou", found.id),
         "member": ids.show("mem", found.member),
         **voucher_view(found, now),
+        "hold": None if found.hold is None else ids.show("hld", found.hold),
     }
 
 
@@ -251,7 +307,8 @@ ROUTES = (
         body=VoucherAsked,
         status=201,
         keeps=True,
-        text="By hand; the program's `voucher_rules` attribute them by themselves. A code that is taken is 409.",
+        text="By hand; the program's `voucher_rules` attribute them by themselves. A code that is taken is 409. An order "
+        "that has the code among its discount codes redeems it, and gives it back when it is cancelled.",
         example={"member": "shop:7000", "value": "5.00", "currency": "EUR", "reason": "sorry"},
     ),
     Route(
@@ -277,6 +334,14 @@ ROUTES = (
         query=Selection,
     ),
     _move_route("redeem", redeem_voucher, VoucherRedeemed, "Redeem a voucher", "It is used, once."),
+    _move_route(
+        "hold",
+        hold_voucher,
+        VoucherHeld,
+        "Hold a voucher",
+        "For whoever is about to use it: until `ttl` is over nobody redeems it without the `hold` that is answered.",
+    ),
+    _move_route("release", release_voucher, VoucherReleased, "Release a voucher", "Its hold is over."),
     _move_route(
         "revoke", revoke_voucher, VoucherRevoked, "Revoke a voucher", "Its code cannot be used any more."
     ),
