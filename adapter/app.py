@@ -44,9 +44,10 @@ def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
     from adapter.engine import sweep
     from adapter.engine.door import Door
     from adapter.engine.remote import DoorServer
+    from connectors.vendors import VENDORS
 
     stop = _stop_on_signals()
-    with _database(settings) as engine, Door(engine, clock.now, settings.door.door()) as door:
+    with _database(settings) as engine, Door(engine, clock.now, settings.door.door(), VENDORS) as door:
         server = DoorServer(door, Path(socket))
         threading.Thread(target=server.serve, name="socket", daemon=True).start()
         keep_what_is_loaded()
@@ -63,12 +64,13 @@ def run_work(settings: Settings, *, sweeping: bool) -> None:
     from adapter.engine import sweep
     from adapter.engine.door import Door
     from adapter.store.configuration import CatalogCache
+    from connectors.vendors import VENDORS
 
     stop = _stop_on_signals()
     with ExitStack() as stack:
         engine = stack.enter_context(_database(settings))
         if sweeping:
-            door = stack.enter_context(Door(engine, clock.now, settings.door.door()))
+            door = stack.enter_context(Door(engine, clock.now, settings.door.door(), VENDORS))
             run: Callable[[], None] = lambda: sweep.run(  # noqa: E731 - a thread's body
                 engine,
                 door.offer,
@@ -80,7 +82,8 @@ def run_work(settings: Settings, *, sweeping: bool) -> None:
             sweeper = threading.Thread(target=run, name="sweep")
             sweeper.start()
             stack.callback(sweeper.join)
-        Dispatcher(engine, CatalogCache(engine), clock.now, settings.delivery.delivery()).run(stop)
+        delivery = settings.delivery.delivery()
+        Dispatcher(engine, CatalogCache(engine), clock.now, delivery, vendors=VENDORS).run(stop)
 
 
 def web() -> Lane:
@@ -102,6 +105,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
     from adapter.web.application import web_app
     from adapter.web.parts import LastCatalog, Parts
     from connectors import CONNECTORS
+    from connectors.dialects import DIALECTS
 
     engine = open_database(settings.database_url)
     door = RemoteDoor(Path(socket), answer_timeout_s=settings.door.answer_timeout_s)
@@ -118,6 +122,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
             engine=engine,
             clock=clock.now,
             connectors=CONNECTORS,
+            dialects=DIALECTS,
             settings=settings.web(),
             attach=door.attach,
             ready=ready,

@@ -7,6 +7,7 @@ moved on; `store/configuration.py` reads it.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from adapter.clock import Millis
     from adapter.program.model import Program
+    from adapter.program.tiers import TierGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Environment:
     id: int
     tenant: str
     mode: str  # test | live
+    secret: bytes = field(repr=False)  # what codes of vouchers are derived from
 
     @property
     def live(self) -> bool:
@@ -95,8 +98,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class DialectSettings:
+    """What an environment says of a vendor's dialect: which of its programs the vendor's requests mean, and so on."""
+
+    env: int
+    name: str
+    program: str
+    definition: int  # the balance that is meant where a request names none
+    customers_of: str  # the source whose customer ids the vendor's are
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Catalog:
-    """Everything configured, at one version."""
+    """Everything configured, at one version. What each event asks of it is worked out once."""
 
     version: int
     environments: Mapping[int, Environment]
@@ -105,26 +120,79 @@ class Catalog:
     sources: Mapping[str, Source]  # by name
     endpoints: Mapping[tuple[int, int], Endpoint]  # by (env, id)
     endpoints_of: Mapping[int, tuple[Endpoint, ...]]  # by env
+    dialects: Mapping[tuple[int, str], DialectSettings] = field(default_factory=dict)  # by (env, name)
+
+    def dialect(self, env: int, name: str) -> DialectSettings | None:
+        """Return what an environment says of a dialect; None where that is nothing, and it has several programs.
+
+        Where nothing was said it is the only program there is, and the vendor's customer ids are nobody else's.
+        """
+        said = self.dialects.get((env, name))
+        if said is not None:
+            return said
+        programs = [name for where, name in self.programs if where == env and self.goes_on(env, name)]
+        if len(programs) != 1 or (env, programs[0]) not in self._first_definitions:
+            return None
+        return DialectSettings(env, name, programs[0], self.definition_of(env, programs[0]).id, name, {})
 
     def definition_of(self, env: int, program: str) -> Definition:
         """Return the definition that the program's orders are awarded in: its first."""
-        first = min(
-            key for key, value in self.definitions.items() if key[0] == env and value.program == program
-        )
-        return self.definitions[first]
+        return self._first_definitions[env, program]
+
+    def measured_in(self, env: int, program: str, group: TierGroup) -> Definition | None:
+        """Return the definition that a tier group's points are of; None for a draft that keeps no balance yet."""
+        return self._named_definitions.get((env, program, group.balance_definition or ""))
+
+    @cached_property
+    def _named_definitions(self) -> Mapping[tuple[int, str, str], Definition]:
+        """By (env, program, name); the first of a program has no name besides."""
+        firsts = {(*key, ""): one for key, one in self._first_definitions.items()}
+        return firsts | {(env, one.program, one.name): one for (env, _), one in self.definitions.items()}
+
+    def goes_on(self, env: int, program: str) -> bool:
+        """Return whether a program is not archived."""
+        return not self.programs[env, program][-1].program.archived
+
+    @cached_property
+    def _first_definitions(self) -> Mapping[tuple[int, str], Definition]:
+        ordered = [(env, self.definitions[env, number]) for env, number in sorted(self.definitions)]
+        return {(env, one.program): one for env, one in reversed(ordered)}
 
     def keeps_standing(self, env: int, program: str, at: Millis) -> bool:
         """Return whether some version of a program so far asked where its members stand."""
-        versions = self.programs.get((env, program), ())
-        return any(version.published_at <= at and version.program.has_standing for version in versions)
+        since = self._standing_since.get((env, program))
+        return since is not None and since <= at
+
+    @cached_property
+    def _standing_since(self) -> Mapping[tuple[int, str], Millis]:
+        return {
+            key: min(asking)
+            for key, versions in self.programs.items()
+            if (asking := [one.published_at for one in versions if one.program.has_standing])
+        }
+
+    def redeems(self, env: int) -> bool:
+        """Return whether points can be spent on something in some program of an environment, or could once."""
+        return env in self._redeeming
+
+    @cached_property
+    def _redeeming(self) -> frozenset[int]:
+        return frozenset(
+            env
+            for (env, _), versions in self.programs.items()
+            if any(version.program.redeems for version in versions)
+        )
 
     def attributes_vouchers(self, env: int) -> bool:
         """Return whether some program of an environment attributes vouchers by rules, or did once."""
-        return any(
-            version.program.voucher_rules
-            for (where, _), versions in self.programs.items()
-            if where == env
-            for version in versions
+        return env in self._with_vouchers
+
+    @cached_property
+    def _with_vouchers(self) -> frozenset[int]:
+        return frozenset(
+            env
+            for (env, _), versions in self.programs.items()
+            if any(version.program.voucher_rules for version in versions)
         )
 
     def version_at(self, env: int, program: str, at: Millis) -> ProgramVersion:
@@ -142,6 +210,7 @@ class Catalog:
 
 def in_force(versions: Sequence[ProgramVersion], at: Millis) -> ProgramVersion:
     """Return which of a program's versions, oldest first, is in force at an instant."""
-    there = [version for version in versions if version.published_at <= at]
-    published = [version for version in there if version.program.state != "draft"]
-    return (published or there or versions[:1])[-1]
+    for version in reversed(versions):
+        if version.published_at <= at and version.program.state != "draft":
+            return version
+    return next((version for version in reversed(versions) if version.published_at <= at), versions[0])

@@ -17,6 +17,7 @@ Millis = int
 Clock = Callable[[], Millis]
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 _MILLISECOND = timedelta(milliseconds=1)
 LATEST: Millis = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant that ISO 8601 can write
 
@@ -39,8 +40,11 @@ def parse(text: str) -> Millis:
     Raises `ValueError` for anything else, and for years that no calendar of ours reaches.
     """
     moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
+    return (moment - (_NAIVE_EPOCH if moment.tzinfo is None else EPOCH)) // _MILLISECOND
+
+
+def to_millis(moment: datetime) -> Millis:
+    """Return the instant of an aware datetime; what is below a millisecond is cut off."""
     return (moment - EPOCH) // _MILLISECOND
 
 

@@ -5,6 +5,7 @@
     ├── SignatureInvalid          a request that is not from whom it says
     ├── Ignored                   an authentic webhook that has nothing to do with points
     ├── Rejected                  an authentic webhook that cannot be understood
+    ├── ConnectorFailed           a connector tripped over what it read
     ├── Refused                   a command that the book's rules forbid
     │   ├── NotFound
     │   └── Conflict
@@ -57,6 +58,12 @@ class Rejected(AdapterError):
     """The webhook is authentic, but it cannot be understood."""
 
     code = "rejected"
+
+
+class ConnectorFailed(AdapterError):
+    """A connector tripped over what it read: a defect of ours, of which the message is the kind."""
+
+    code = "connector_failed"
 
 
 class Refused(AdapterError):

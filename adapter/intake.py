@@ -7,22 +7,23 @@ None of them may read it differently, so all of them read it here. Nothing in th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 import orjson
 import structlog
 
-from adapter.commands import EventState, RecordEvent
-from adapter.errors import ConfigurationError, Ignored, Rejected
+from adapter.commands import RecordEvent
+from adapter.errors import AdapterError, ConfigurationError, ConnectorFailed, Ignored, Rejected
+from adapter.events import Event
+from adapter.outcome import EventState
 from connectors.base import RawEvent, SourceSettings, event_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from adapter.catalog import Source
-    from adapter.events import Event
     from connectors.base import Connector
 
 log = structlog.get_logger()
@@ -50,8 +51,7 @@ _SECRET = re.compile("|".join(_SECRET_WORDS))
 _NO_CONTROLS = dict.fromkeys((*range(32), 127), " ")
 
 
-@dataclass(frozen=True, slots=True)
-class Understood:
+class Understood(msgspec.Struct, frozen=True, gc=False):
     """What a connector made of a webhook: events, or why there are none."""
 
     topic: str
@@ -119,15 +119,14 @@ def understand(source: Source, connector: Connector, raw: RawEvent) -> Understoo
     key = guarded(source, lambda: connector.key(raw), otherwise=event_key("body", raw.body))
     events: tuple[Event, ...] = ()
     try:
-        events = _normalize(source, connector, raw)
+        events = asked(source, lambda: _normalize(source, connector, raw))
         refusal = None if events else (EventState.IGNORED, "It says nothing about orders or customers.")
     except Ignored as error:
         refusal = (EventState.IGNORED, clean(error.message, REASON_LENGTH))
     except Rejected as error:
         refusal = (EventState.REJECTED, clean(error.message, REASON_LENGTH))
-    except Exception as error:  # a defect of a connector must not cost the shop its webhook
-        log.exception("connector.failed", source=source.name, topic=topic)
-        refusal = (EventState.REJECTED, f"internal error: {type(error).__name__}")
+    except ConnectorFailed as error:
+        refusal = (EventState.REJECTED, f"internal error: {error.message}")
     return Understood(topic, key, events, refusal)
 
 
@@ -138,11 +137,25 @@ def _normalize(source: Source, connector: Connector, raw: RawEvent) -> tuple[Eve
     return events
 
 
-def guarded(source: Source, ask: Callable[[], Kept], *, otherwise: Kept) -> Kept:
+def asked(source: Source, ask: Callable[[], Kept]) -> Kept:
+    """Return what a connector answers. Raises what it says on purpose, and `ConnectorFailed` for anything else.
+
+    A connector reads what strangers send; a defect of it must not cost the shop its webhook, nor us the process.
+    """
     try:
         return ask()
-    except Exception:  # these questions have an answer for every input, even one that trips the connector
+    except AdapterError:
+        raise
+    except Exception as error:
         log.exception("connector.failed", source=source.name)
+        raise ConnectorFailed(type(error).__name__) from error
+
+
+def guarded(source: Source, ask: Callable[[], Kept], *, otherwise: Kept) -> Kept:
+    """Return what a connector answers to a question that has an answer for every input, even one that trips it."""
+    try:
+        return asked(source, ask)
+    except AdapterError:
         return otherwise
 
 
@@ -163,11 +176,17 @@ def clean(text: str, length: int) -> str:
     return text[:length].translate(_NO_CONTROLS).encode("utf-8", "replace").decode().strip()
 
 
+@lru_cache(maxsize=1024)
+def is_secret(name: str) -> bool:
+    """Return whether what has this name signs or opens something."""
+    return _SECRET.search(name.lower()) is not None
+
+
 def kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return the headers that are stored: none that signs or opens anything, not too many, none too long."""
     kept = [
         (clean(name, 100), clean(value, KEPT_HEADER_LENGTH))
         for name, value in headers.items()
-        if not _SECRET.search(name)
+        if not is_secret(name)
     ]
     return dict(kept[:KEPT_HEADERS])

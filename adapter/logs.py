@@ -1,11 +1,24 @@
-"""Logs: one line an event, as JSON for machines or as text for people."""
+"""Logs: one line an event, as JSON for machines or as text for people.
+
+structlog brings rich with it where there is one, to draw tracebacks with, which we never ask for: 5 MB in each of four
+processes. So it is loaded as if there were none.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from typing import Any
 
-import structlog
+_modules: dict[str, Any] = sys.modules
+_rich = _modules.get("rich")
+_modules["rich"] = None
+
+import structlog  # noqa: E402 - see above
+
+del _modules["rich"]
+if _rich is not None:
+    _modules["rich"] = _rich
 
 
 def configure_logs(level: str = "info", style: str = "text") -> None:

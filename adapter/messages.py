@@ -31,17 +31,31 @@ class MessageType(StrEnum):
     REDEMPTION_RELEASED = "redemption.released"  #: its order came to nothing; the points are back
     REDEMPTION_REVERSED = "redemption.reversed"  #: undone by hand; the points are back
     REDEMPTION_EXPIRED = "redemption.expired"  #: nobody used it before its deadline; the points are back
+    PAYMENT_CREATED = "payment.created"  #: of a payment that is rehearsed, as are the following
+    PAYMENT_COMPLETED = "payment.completed"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_CANCELLED = "payment.cancelled"
+    PAYMENT_EXPIRED = "payment.expired"
     VOUCHER_ATTRIBUTED = "voucher.attributed"
     VOUCHER_REDEEMED = "voucher.redeemed"
     VOUCHER_REVOKED = "voucher.revoked"
     VOUCHER_EXPIRED = "voucher.expired"  #: nobody used it before its end
+    VOUCHER_EXPIRING = "voucher.expiring"  #: a reminder of one that ends soon
+    VOUCHER_REFUSED = "voucher.refused"  #: somebody tried to redeem one that cannot be any more; says why
+    VOUCHER_FAILED = "voucher.failed"  #: one that was asked for could not be attributed; says why
     TIER_UPDATED = "tier.updated"  #: a member is on another tier; says of which group, from which and why
+    TIER_ANNIVERSARY = "tier.anniversary"  #: so many whole months on the same tier
+    TIER_ANNIVERSARY_COMING = "tier.anniversary_coming"  #: a reminder of a yearly one
     POINTS_EXPIRING = "points.expiring"  #: a reminder of points that end soon; says how many, and when
     POINTS_EXPIRED = "points.expired"
     MEMBER_CREATED = "member.created"
     MEMBER_UPDATED = "member.updated"
     MEMBER_MERGED = "member.merged"  #: everything that was theirs is somebody else's now; says whose
     MEMBER_DELETED = "member.deleted"
+    MEMBER_LINKED = "member.linked"  #: a further customer id of a shop leads to a member; says which
+    MEMBER_UNLINKED = "member.unlinked"  #: one of them does no more
+    MEMBER_ANNIVERSARY = "member.anniversary"  #: a member for so many whole months
+    MEMBER_ANNIVERSARY_COMING = "member.anniversary_coming"  #: a reminder of a yearly one
     ENDPOINT_DISABLED = (
         "endpoint.disabled"  #: an endpoint failed for so long that we stopped; says which and why
     )

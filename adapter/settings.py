@@ -32,6 +32,7 @@ FROM_PARENT = "LOYALTY_INTERNAL_SETTINGS"
 """Carries a process's settings to the ones that it starts, so that none of them reads a file anew."""
 NOT_SETTINGS = (CONFIG, "LOYALTY_INTERNAL_", "LOYALTY_TEST_")
 DATABASES = ("sqlite:", "postgresql:", "postgresql+psycopg:", "postgres:")
+SECRET_LEAST = 32
 _HERE = Path(__file__).parent
 
 Whole = Annotated[int, Field(ge=1)]
@@ -66,6 +67,31 @@ class Api(Section):
     rate_per_s: Annotated[int, Field(ge=0, le=1_000_000)]
     rate_burst: Annotated[int, Field(ge=1, le=1_000_000)]
     expiring_days: Whole
+
+
+class Console(Section):
+    enabled: bool
+    secret: Annotated[str, Field(repr=False)]
+
+    @field_validator("secret")
+    @classmethod
+    def _is_long_enough(cls, secret: str) -> str:
+        if secret and len(secret) < SECRET_LEAST:
+            raise ValueError(
+                f"it has fewer than {SECRET_LEAST} letters; `openssl rand -hex 32` makes a good one"
+            )
+        return secret
+
+
+class Dialects(Section):
+    vinr_host: str
+    loyalpro_host: str
+
+    @property
+    def hosts(self) -> dict[str, str]:
+        """Return which prefix a host name of a dialect's own stands for."""
+        named = {"/vinr": self.vinr_host, "/loyalpro": self.loyalpro_host}
+        return {host.lower(): prefix for prefix, host in named.items() if host}
 
 
 class Metrics(Section):
@@ -104,12 +130,15 @@ class Delivery(Section):
     response_keep_bytes: Annotated[int, Field(ge=0)]
     response_read_bytes: Whole
     ca_file: str
+    egress: str
 
     def delivery(self) -> DeliverySettings:
         """Return them as the dispatcher takes them."""
         from adapter.delivery.settings import DeliverySettings
 
-        return DeliverySettings(**self.model_dump(exclude={"ca_file"}), ca_file=self.ca_file or None)
+        return DeliverySettings(
+            **self.model_dump(exclude={"ca_file", "egress"}), ca_file=self.ca_file or None
+        )
 
 
 class Sweep(Section):
@@ -120,6 +149,7 @@ class Sweep(Section):
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["text", "json"]
+    requests: bool
 
 
 class Settings(Section):
@@ -129,6 +159,8 @@ class Settings(Section):
     database_url: Annotated[str, Field(repr=False)]
     server: Server
     api: Api
+    console: Console
+    dialects: Dialects
     metrics: Metrics
     door: Door
     delivery: Delivery
@@ -147,6 +179,13 @@ class Settings(Section):
         """Return the file in which `audit` leaves its result."""
         return Path(self.metrics.audit_file or f"{self.data_dir}/audit.json").expanduser().absolute()
 
+    @property
+    def _console_secret_file(self) -> Path | None:
+        """Return where a secret for the console may be made: not where machines may share a database."""
+        if not self.database_url.startswith("sqlite"):
+            return None
+        return Path(self.data_dir).expanduser().absolute() / "console.secret"
+
     def web(self) -> WebSettings:
         """Return what limits the HTTP side, as the web takes it."""
         from adapter.web.parts import WebSettings
@@ -160,10 +199,16 @@ class Settings(Section):
             rate_per_s=self.api.rate_per_s,
             rate_burst=self.api.rate_burst,
             expiring_days=self.api.expiring_days,
+            log_requests=self.log.requests,
             gauges_cache_ms=self.metrics.cache_ms,
             metrics_token=self.metrics.token or None,
             verdict=self.verdict,
+            egress=tuple(self.delivery.egress.replace(",", " ").split()),
+            dialect_hosts=self.dialects.hosts,
             public_url=self.server.url,
+            console=self.console.enabled,
+            console_secret=self.console.secret or None,
+            console_secret_file=self._console_secret_file,
         )
 
     def environment(self) -> dict[str, str]:

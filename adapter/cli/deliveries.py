@@ -64,19 +64,19 @@ def list_(place: Place, /, limit: int, as_json: bool, **filters: Any) -> None:
 
 
 def _selected(connection: Connection, env: int, filters: dict[str, Any], limit: int) -> list[dict[str, Any]]:
-    """Return the newest that fit, page by page: the message's type is looked at here."""
+    """Return the newest that fit, page by page."""
     from adapter.delivery.listing import LIMIT_MOST, DeliveryFilter, deliveries
 
-    kind, found, before = filters.pop("type"), list[dict[str, Any]](), None
+    found, before = list[dict[str, Any]](), None
     filters["member"] = _member(connection, env, filters["member"])
     while len(found) < limit:
-        size = LIMIT_MOST if kind else min(limit - len(found), LIMIT_MOST)
+        size = min(limit - len(found), LIMIT_MOST)
         page = deliveries(connection, env, DeliveryFilter(**filters, before=before, limit=size))
-        found += [row for row in page if kind in (None, row["type"])]
+        found += page
         if len(page) < size:
             break
         before = ids.read("dlv", page[-1]["id"])
-    return found[:limit]
+    return found
 
 
 def _member(connection: Connection, env: int, who: str | None) -> int | None:
@@ -199,10 +199,11 @@ def _dispatching(place: Place, engine: Engine, *, on: bool) -> Iterator[None]:
         return
     from adapter.delivery.dispatcher import Dispatcher
     from adapter.store.configuration import CatalogCache
+    from connectors.vendors import VENDORS
 
     stop = threading.Event()
     settings = place.settings().delivery.delivery()
-    dispatcher = Dispatcher(engine, CatalogCache(engine), clock.now, settings)
+    dispatcher = Dispatcher(engine, CatalogCache(engine), clock.now, settings, vendors=VENDORS)
     thread = threading.Thread(target=dispatcher.run, args=(stop,), name="dispatcher")
     thread.start()
     try:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from adapter.catalog import Catalog
-    from adapter.commands import Outcome, RecordEvent
+    from adapter.commands import RecordEvent
+    from adapter.outcome import Outcome
 
 COLUMNS = {
     "id": "EVENT", "received_at": "RECEIVED", "source": "SOURCE", "topic": "TOPIC", "order": "ORDER",
@@ -139,12 +140,13 @@ def _take_in(place: Place, engine: Engine, env: int, chosen: Iterable[int]) -> C
     """Submit each event through a door of our own; return how many ended in which state."""
     from adapter.engine.door import Door
     from adapter.store.configuration import load_catalog
+    from connectors.vendors import VENDORS
 
     chosen = tuple(chosen)
     outcomes: Counter[str] = Counter()
     with engine.connect() as connection:
         catalog = load_catalog(connection)
-    door = Door(engine, clock.now, place.settings().door.door())
+    door = Door(engine, clock.now, place.settings().door.door(), VENDORS)
     with door, counting("taking in", len(chosen)) as progress:
         for number in chosen:
             with engine.connect() as connection:

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from adapter.cli.imported import Row, Terms, Told, Unusable
-    from adapter.commands import BeginTransaction, Command, EnrolMember, Outcome
+    from adapter.commands import BeginTransaction, Command, EnrolMember
     from adapter.engine.door import Door
+    from adapter.outcome import Outcome
 
 CHUNK = 500
 SHOWN = 20
@@ -99,8 +100,9 @@ def import_(
 
 def _door(place: Place, engine: Engine) -> Door:
     from adapter.engine.door import Door
+    from connectors.vendors import VENDORS
 
-    return Door(engine, clock.now, place.settings().door.door())
+    return Door(engine, clock.now, place.settings().door.door(), VENDORS)
 
 
 def _digest(file: Path) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,9 +38,11 @@ class Place:
     def database(self) -> Iterator[Engine]:
         """Open the database, which must have its tables.
 
-        Raises `ConfigurationError` where it has none and `DatabaseUnavailable` where it does not answer.
+        Raises `ConfigurationError` where it has none, or is not there, and `DatabaseUnavailable` where it does not answer.
         """
-        with opened(self.settings()) as engine:
+        settings = self.settings()
+        _check_file(settings.database_url)
+        with opened(settings) as engine:
             check_tables(engine)
             yield engine
 
@@ -100,6 +103,14 @@ def opened(settings: Settings) -> Iterator[Engine]:
             yield engine
     finally:
         engine.dispose()
+
+
+def _check_file(url: str) -> None:
+    """Raise `ConfigurationError` where an embedded database is not there yet: to open it would make an empty file."""
+    scheme, _, path = url.partition("///")
+    if scheme == "sqlite:" and path and not path.startswith((":", "file:")) and not Path(path).exists():
+        first = "run `loyalty-adapter serve`, `loyalty-adapter apply FILE` or `loyalty-adapter migrate` first"
+        raise ConfigurationError(f"there is no database at {path} yet: {first}")
 
 
 def check_tables(engine: Engine) -> None:

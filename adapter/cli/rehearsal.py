@@ -78,4 +78,5 @@ _SIGN: Mapping[str, Callable[[bytes, str, int, str | None], dict[str, str]]] = {
     "woocommerce": _woocommerce,
     "stripe": _stripe,
     "standard": _standard,
+    "brevo": _standard,
 }
