@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError
 from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.store.migrate import stamp
+from tests.acceptance import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,3 +191,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("NOT TESTED ON POSTGRESQL", sep="!", red=True, bold=True)
         line = f"{number} tests were skipped: {MISSING}. Start one, or name one in LOYALTY_TEST_POSTGRES_URL."
         terminalreporter.line(line, red=True, bold=True)
+    ended = {
+        end: [report.nodeid for report in terminalreporter.stats.get(end, [])] for end in ("passed", "failed")
+    }
+    if (count := counted(ended["passed"], ended["failed"])) is not None:
+        terminalreporter.line(count)

@@ -16,7 +16,6 @@ from adapter.commands import (
     EndTransaction,
     EnrolMember,
     MergeMembers,
-    Outcome,
     RecordEvent,
     TransferPoints,
     TurnMember,
@@ -40,12 +39,14 @@ from adapter.store import tables as t
 from adapter.store.database import in_unit_of_work
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from adapter.catalog import Source
     from adapter.clock import Millis
+    from adapter.outcome import Outcome
     from adapter.program.model import Program
     from connectors.base import RawEvent
+    from connectors.vendor import Vendor
 
 NOW: Millis = 1_795_000_000_000  # 2026-11-18
 DAY: Millis = 86_400_000
@@ -57,7 +58,9 @@ def configure(
     """Set up environment 1 with one program; every source after the first speaks of the first one's orders."""
     mode = "live" if live else "test"
     with engine.begin() as connection:
-        connection.execute(insert(t.environments).values(id=1, tenant="acme", mode=mode, created_at=0))
+        connection.execute(
+            insert(t.environments).values(id=1, tenant="acme", mode=mode, created_at=0, secret=b"secret")
+        )
         connection.execute(insert(t.configuration).values(id=1, version=1))
         publish(connection, program, version=1, at=0)
         for number, definition in enumerate(program.balance_definitions, 1):
@@ -149,9 +152,10 @@ def play(
     *,
     now: Millis = NOW,
     sizes: Iterable[int] = (1,),
+    vendors: Mapping[str, Vendor] | None = None,
 ) -> list[Outcome]:
     """Take commands in, in batches of the given sizes (the last size repeats)."""
-    batcher = Batcher(lambda: now)
+    batcher = Batcher(lambda: now, vendors or {})
     outcomes: list[Outcome] = []
     todo = list(commands)
     steps = iter(sizes)
@@ -223,9 +227,7 @@ def begin(
 ) -> BeginTransaction:
     """Return the command that credits or debits; `number` is the transaction's id."""
     fields: dict[str, Any] = {"env": 1, "definition": 1, "occurred_at": NOW, "received_at": NOW, **more}
-    return BeginTransaction(
-        id=number, member=member, kind=kind, amount=amount, complete=complete, **fields
-    )
+    return BeginTransaction(id=number, member=member, kind=kind, amount=amount, complete=complete, **fields)
 
 
 def end(member: int, number: int, state: str, **more: Any) -> EndTransaction:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import tomllib
 from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-TESTS = Path(__file__).parent
-TABLE = tomllib.loads((TESTS / "acceptance.toml").read_text("utf-8"))
-ROWS = {"SF": 71, "BAL": 53, "VINR": 58, "BREVO": 94, "LP": 72}
-ALL = {f"{source}-{number:02}" for source, most in ROWS.items() for number in range(1, most + 1)}
-SHOWN: dict[str, str] = TABLE["shown"]
-WAITING: dict[str, list[str]] = {one["for"]: one["rows"] for one in TABLE["waiting"]}
+from tests.acceptance import ALL, PAGE, TESTS, counted, page, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHOWN, WAITING = read()
 
 
 @cache
@@ -35,3 +34,15 @@ def test_every_row_is_shown_or_waits_and_none_does_both() -> None:
 def test_the_test_of_a_row_is_there(row: str) -> None:
     module, _, name = SHOWN[row].partition("::")
     assert name in names_in(TESTS / module)
+
+
+def test_the_table_for_people_is_of_today() -> None:
+    assert PAGE.read_text("utf-8") == page(), "run `.venv/bin/python -m tests.acceptance`"
+
+
+def test_a_run_is_counted_by_rows() -> None:
+    one = f"tests/{SHOWN['SF-01']}"
+    rows = sum(f"tests/{test}" == one for test in SHOWN.values())
+    assert counted([], []) is None
+    assert f"({rows} passed, " in (counted([f"{one}[sqlite]"], []) or "")
+    assert f"({rows} failed, " in (counted([f"{one}[sqlite]"], [f"{one}[postgresql]"]) or "")

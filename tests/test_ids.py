@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,9 @@ from adapter import ids
 from tests.shop import NOW
 
 
-@pytest.mark.parametrize("count", [0, 2**22 - 3, 2**22, 5 * 2**22 - 1])
-def test_ids_of_one_millisecond_sort_as_they_were_drawn(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ids, "_count", count)
+@pytest.mark.parametrize("begun", [0, 2**22 - 3, 2**22, 5 * 2**22 - 1])
+def test_ids_of_one_millisecond_sort_as_they_were_drawn(begun: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ids, "_count", count(begun))
     drawn = [ids.new_id(NOW) for _ in range(6)]
     assert drawn == sorted(set(drawn))
     assert ids.new_id(NOW + 1) > drawn[-1]

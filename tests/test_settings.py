@@ -26,7 +26,7 @@ def test_defaults_are_those_of_the_parts() -> None:
     assert settings.door.door() == DoorSettings()
     assert settings.delivery.delivery() == DeliverySettings()
     web, theirs = settings.web(), WebSettings()
-    own = {"public_url", "verdict"}  # library defaults make no sense: they follow the host, the port and the folder
+    own = {"public_url", "verdict", "console_secret_file"}  # they follow the host, the port and the folder
     for field in fields(WebSettings):
         if field.name not in own:
             assert getattr(web, field.name) == getattr(theirs, field.name), field.name

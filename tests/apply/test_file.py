@@ -99,8 +99,8 @@ MISTAKES = {
     "unit twice": (
         ("programs", 0, "balance_definitions"),
         [{"name": "points"}, {"name": "points"}],
-        "programs[0].balance_definitions[1].name",
-        "points is in the file already",
+        "programs[0].balance_definitions",
+        "two are called 'points'",
     ),
     "connector": (
         ("sources", 0, "connector"),

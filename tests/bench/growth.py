@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from sqlalchemy import Connection
 
+from adapter.commands import BeginRedemption, MoveRedemption
 from adapter.engine.batch import Batcher
 from adapter.program.model import Program
 from adapter.store.database import open_database
@@ -23,7 +24,20 @@ from adapter.store.reading.balances import balance_now, expiring
 from adapter.store.reading.statement import Whose, statement
 from adapter.store.reading.transactions import TransactionFilter, list_transactions
 from tests.bench.service import fresh
-from tests.shop import DAY, NOW, begin, configure, customer, line, member_of, placed, play, recorded, shipped
+from tests.shop import (
+    DAY,
+    NOW,
+    begin,
+    configure,
+    customer,
+    line,
+    member_of,
+    paid,
+    placed,
+    play,
+    recorded,
+    shipped,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +46,14 @@ if TYPE_CHECKING:
 
 SHORT, LONG = 10, 10_000
 TURNS = 60
-PROGRAM = Program.model_validate({"name": "main", "earning": {"rate": "1"}, "expiry": {"months": 12}})
+PROGRAM = Program.model_validate(
+    {
+        "name": "main",
+        "earning": {"rate": "1"},
+        "expiry": {"months": 12},
+        "redeeming": {"currency": "EUR", "hold_minutes": 60},
+    }
+)
 CUSTOMERS = {SHORT: "short", LONG: "long"}
 
 Ask = Callable[[Connection], object]
@@ -48,6 +69,13 @@ def show(console: Console, name: str, url: str) -> None:
     numbers = count(1)
     for size, member in members.items():
         play(engine, [_credit(member, next(numbers), at=n) for n in range(size)], sizes=[200])
+    for size, member in members.items():
+        begun = [
+            _redeem(member, _held(member), order=("shop", CUSTOMERS[size])),
+            _redeem(member, _used(member)),
+        ]
+        bought = recorded(placed(CUSTOMERS[size], line(amount="20.00"), customer=CUSTOMERS[size]))
+        play(engine, [bought, *begun, _move(member, _used(member), "applied")])
     table = Table(title=f"{LONG} lots and transactions ÷ {SHORT}, {name}", title_justify="left")
     for column in ("", f"{SHORT}: µs", f"{LONG}: µs", "ratio"):
         table.add_column(column, justify="right" if column else "left")
@@ -83,6 +111,10 @@ def _kinds(member: int, name: str, numbers: Iterator[int]) -> dict[str, Ask]:
         "a credit": carried_out(lambda number: [_credit(member, number)]),
         "a debit of the next lots": carried_out(lambda number: [_debit(member, number, complete=True)]),
         "a hold": carried_out(lambda number: [_debit(member, number, complete=False)]),
+        "a redemption": carried_out(lambda number: [_redeem(member, number)]),
+        "applying one": carried_out(lambda _number: [_move(member, _held(member), "applied")]),
+        "the payment of the order that uses one": carried_out(lambda _number: [recorded(paid(name))]),
+        "reversing one": carried_out(lambda _number: [_move(member, _used(member), "reversed")]),
         "reading the balance": partial(_read_balance, member=member),
         "the first page of the statement": partial(_read_statement, member=member),
         "the first page of its transactions": partial(_read_transactions, member=member),
@@ -96,6 +128,29 @@ def _credit(member: int, number: int, at: int = 0) -> Command:
 
 def _debit(member: int, number: int, *, complete: bool) -> Command:
     return begin(member, number, "debit", 25, complete=complete)
+
+
+def _held(member: int) -> int:
+    """Return the id of the redemption that a member has begun."""
+    return member + 1
+
+
+def _used(member: int) -> int:
+    """Return the id of the one that was applied."""
+    return member + 2
+
+
+def _redeem(member: int, number: int, order: tuple[str, str] | None = None) -> Command:
+    code = f"CODE-{number}"
+    return BeginRedemption(
+        env=1, id=number, member=member, definition=1, code=code, points=25, order=order, received_at=NOW
+    )
+
+
+def _move(member: int, number: int, state: str) -> Command:
+    return MoveRedemption(
+        env=1, redemption=number, member=member, definition=1, state=state, force=True, received_at=NOW
+    )
 
 
 def _read_balance(connection: Connection, member: int) -> Any:

@@ -58,7 +58,7 @@ def configure(url: str, endpoint: str | None = None, *, timeout_s: int = 15) -> 
 def configure_engine(engine: Engine, endpoint: str | None = None, *, timeout_s: int = 15) -> None:
     """Do the same in an open database."""
     rows: list[tuple[Table, dict[str, object]]] = [
-        (t.environments, {"id": 1, "tenant": "bench", "mode": "test", "created_at": 0}),
+        (t.environments, {"id": 1, "tenant": "bench", "mode": "test", "created_at": 0, "secret": b"secret"}),
         (t.configuration, {"id": 1, "version": 1}),
         (
             t.programs,

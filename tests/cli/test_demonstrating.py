@@ -63,7 +63,7 @@ def test_a_service_that_does_not_start_is_told(tmp_path: Path) -> None:
 
 
 def test_a_command_that_fails_is_told(tmp_path: Path) -> None:
-    with pytest.raises(OffScript, match=r"`audit` ended with 2: .*no tables"):
+    with pytest.raises(OffScript, match=r"`audit` ended with 2: .*there is no database"):
         stage.run_command(tmp_path, "audit")
 
 

@@ -21,10 +21,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
+COMMANDS = (("audit",), ("rebuild",), ("events", "list"), ("keys", "create"), ("members", "export"))
+
+
+def test_where_there_is_no_database_none_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOYALTY_DATA_DIR", str(tmp_path / "data"))
+    for command in COMMANDS:
+        said = Shell().fails(*command)
+        assert "there is no database at" in said
+        assert "`loyalty-adapter serve`, `loyalty-adapter apply FILE` or `loyalty-adapter migrate`" in said
+        assert said.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_database_without_tables_is_to_be_migrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOYALTY_DATA_DIR", str(tmp_path))
+    (tmp_path / "loyalty.db").touch()
     shell = Shell()
-    for command in (("audit",), ("rebuild",), ("events", "list"), ("keys", "create")):
+    for command in COMMANDS:
         said = shell.fails(*command)
         assert "run `loyalty-adapter migrate`" in said
         assert said.count("\n") == 1
@@ -54,7 +68,7 @@ def test_an_environment_is_chosen_where_there_are_several(
     configured(sqlite_database)
     assert sqlite_shell.json("events", "list") == []
     with sqlite_database.begin() as connection:
-        connection.execute(insert(t.environments).values(id=2, tenant="acme", mode="live", created_at=0))
+        connection.execute(insert(t.environments).values(id=2, tenant="acme", mode="live", created_at=0, secret=b"secret"))
     said = sqlite_shell.fails("events", "list")
     assert "there are several" in said
     assert "--tenant acme --mode live, --tenant acme --mode test" in said

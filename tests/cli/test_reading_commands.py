@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapter.clock import iso
-from adapter.commands import EventState
+from adapter.outcome import EventState
 from tests.cli.shell import Endpoint, Shell, configured, live_one_order, one_order
 from tests.shop import NOW, customer, play, recorded
 

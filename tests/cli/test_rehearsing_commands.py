@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 
 NOW_S = 1_795_000_000
 BODY = b'{"id":1}'
-TOPICS = {"shopify": "orders/create", "woocommerce": "order.created", "stripe": None, "standard": None}
+TOPICS = {"shopify": "orders/create", "woocommerce": "order.created", "stripe": None, "standard": None, "brevo": None}
 
 
 @pytest.mark.parametrize("connector", sorted(CONNECTORS))
 def test_connectors_accept_what_is_signed_for_them(connector: str) -> None:
-    """`standard` is signed by the official package, the others by their own documents."""
+    """`standard` and `brevo` are signed by the official package, the others by their own documents."""
     told = signed_headers(connector, BODY, SECRET, now_s=NOW_S, topic=TOPICS[connector])
     headers = {name.lower(): value for name, value in told.items()}
     raw = RawEvent(headers, BODY, NOW_S * 1000)
@@ -52,7 +52,7 @@ def test_connectors_accept_what_is_signed_for_them(connector: str) -> None:
         ("shopify", SECRET, "--topic orders/create"),
         ("woocommerce", SECRET, "--topic order.created"),
         ("standard", "whsec_", "whsec_<base64>"),
-        ("magento", SECRET, "there are shopify, woocommerce, stripe, standard"),
+        ("magento", SECRET, "there are shopify, woocommerce, stripe, standard, brevo"),
     ],
 )
 def test_what_cannot_be_signed_is_said(connector: str, secret: str, said: str) -> None:

@@ -79,11 +79,11 @@ def refused(case: Case, raw: RawEvent, *secrets: str) -> bool:
 class TestRegistry:
     def test_names(self) -> None:
         assert {name: one.name for name, one in CONNECTORS.items()} == {name: name for name in CONNECTORS}
-        assert set(CONNECTORS) == {"shopify", "woocommerce", "stripe", "standard"}
+        assert set(CONNECTORS) == {"brevo", "shopify", "woocommerce", "stripe", "standard"}
 
     def test_one_by_name(self) -> None:
         assert connector("shopify") is CONNECTORS["shopify"]
-        with pytest.raises(ConfigurationError, match="shopify, standard, stripe, woocommerce") as error:
+        with pytest.raises(ConfigurationError, match="brevo, shopify, standard, stripe, woocommerce") as error:
             connector("shopifi")
         assert error.value.field == "connector"
 

@@ -51,6 +51,7 @@ SIGNERS: dict[str, Callable[[Case, bytes], dict[str, str]]] = {
     "woocommerce": by_openssl,
     "stripe": by_stripe,
     "standard": by_standardwebhooks,
+    "brevo": by_standardwebhooks,
 }
 
 

@@ -118,7 +118,9 @@ class World:
     def environment(self, env: int, mode: str) -> None:
         with unit_of_work(self.engine) as connection:
             connection.execute(
-                insert(t.environments).values(id=env, tenant=f"tenant-{env}", mode=mode, created_at=self.now)
+                insert(t.environments).values(
+                    id=env, tenant=f"tenant-{env}", mode=mode, created_at=self.now, secret=b"secret"
+                )
             )
 
     def endpoint(self, url: str, *, env: int = 1, **fields: Any) -> int:

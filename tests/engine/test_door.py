@@ -11,13 +11,14 @@ import msgspec
 import pytest
 from sqlalchemy import Engine, func, select, text
 
-from adapter.commands import Elapse, EventState, RecordEvent
+from adapter.commands import Elapse, RecordEvent
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.engine.door import Door, DoorSettings
 from adapter.engine.remote import DoorServer
 from adapter.errors import Busy, DatabaseUnavailable, Unavailable
 from adapter.events import Event, EventType
+from adapter.outcome import EventState
 from adapter.program.model import Program
 from adapter.program.reasons import Reason
 from adapter.store import tables as t

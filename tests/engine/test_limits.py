@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from adapter.commands import Command, Outcome
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
 
 CREDIT = "credit"
 HOUR = 3_600_000

@@ -79,6 +79,10 @@ FOLLOWS: list[tuple[list[Event], tuple[str, int, int]]] = [
     ([bought("1", CODE), paid("1", state=GONE)], ("released", 1000, 0)),
     ([bought("1", CODE), paid("1", "p1", state=FAILED), paid("1", "p2")], ("applied", 500, 0)),
     ([bought("1", CODE), paid("1", "p1", state=FAILED), paid("1", "p2", state=PaymentState.PENDING)], ("pending", 500, 500)),
+    ([bought("1", CODE), paid("1", "p1", amount="10.00")], ("pending", 500, 500)),  # of 24.99
+    ([bought("1", CODE), paid("1", "p1", amount="10.00"), paid("1", "p2", amount="14.99")], ("applied", 500, 0)),
+    ([bought("1", CODE), paid("1", "p1", amount="10.00"), paid("1", "p2", state=FAILED)], ("pending", 500, 500)),
+    ([bought("1", CODE), paid("1", "p1", amount="10.00"), cancelled("1")], ("released", 1000, 0)),
     ([bought("1", CODE), cancelled("1")], ("released", 1000, 0)),
     ([bought("1", CODE), paid("1"), cancelled("1")], ("released", 1000, 0)),
     ([bought("1", CODE), cancelled("1"), cancelled("1", at=NOW, off=False)], ("pending", 500, 500)),
@@ -145,7 +149,7 @@ def test_a_payment_provider_names_the_redemption(database: Engine) -> None:
     assert told_of.payment is not None
     payment = msgspec.structs.replace(told_of.payment, codes=(CODE,))
     play(database, [recorded(msgspec.structs.replace(told_of, payment=payment), source="pay")])
-    assert states(database, member) == ("applied", 500, 0)
+    assert states(database, member) == ("pending", 500, 500)  # of how much?
     play(database, [recorded(bought("1"))])
     assert states(database, member) == ("applied", 500, 0)
     sound(database)
@@ -198,6 +202,33 @@ def test_what_is_known_of_its_order_counts_at_once(database: Engine, known: list
     assert outcome.state == state_of(database) == state
     assert outcome.row is not None
     assert outcome.row["state"] == state
+    sound(database)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_payment_that_came_before_its_redemption_is_found(database: Engine, size: int) -> None:
+    member = rich(database)
+    events = [recorded(one) for one in (paid("1", "p1"), bought("1"), paid("2", "p2"), bought("2"))]
+    outcomes = play(database, [*events, redeem(member, payment="p1")], sizes=[size])
+    assert outcomes[-1].state == "applied"
+    assert states(database, member) == ("applied", 500, 0)
+    assert (kept(database).order_source, kept(database).order_ref) == ("shop", "1")
+    sound(database)
+    play(database, [recorded(cancelled("1"))])
+    assert states(database, member) == ("released", 1000, 0)
+    sound(database)
+
+
+def test_part_of_an_order_of_unknown_total_pays_nothing_yet(database: Engine) -> None:
+    """A payment that says to be all there is applies the discount; how much a part is, only the totals tell."""
+    member = rich(database)
+    play(
+        database, [redeem(member, order=("shop", "1")), redeem(member, 51, reward="one", order=("shop", "2"))]
+    )
+    play(database, [recorded(paid("1", amount="24.99")), recorded(paid("2"))])
+    assert [state_of(database, number) for number in (50, 51)] == ["pending", "applied"]
+    play(database, [recorded(bought("1"))])
+    assert state_of(database) == "applied"
     sound(database)
 
 

@@ -188,9 +188,10 @@ class Book(RuleBasedStateMachine):
         what = placed(order, line(amount=f"{amount}.00"), customer=who, at=at, version=self.now)
         self.happen(what, *(() if paid_days_ago is None else (paid(order, at=at),)))
 
-    @rule(order=ORDERS)
-    def an_order_is_paid(self, order: str) -> None:
-        self.happen(paid(order, at=self.now))
+    @rule(order=ORDERS, part=st.none() | POINTS, payment=st.sampled_from(["p1", "p2"]))
+    def an_order_is_paid(self, order: str, part: int | None, payment: str) -> None:
+        amount = None if part is None else f"{part}.00"
+        self.happen(paid(order, payment, at=self.now, amount=amount))
 
     @rule(order=ORDERS)
     def an_order_is_shipped(self, order: str) -> None:
@@ -250,8 +251,13 @@ class Book(RuleBasedStateMachine):
         if found is not None:
             self.ask(end(found.member, found.id, state, definition=found.definition))
 
-    @rule(which=st.integers(0, 5), reward=st.sampled_from(["off", "bag"]), order=st.none() | ORDERS)
-    def a_reward_is_redeemed(self, which: int, reward: str, order: str | None) -> None:
+    @rule(
+        which=st.integers(0, 5),
+        reward=st.sampled_from(["off", "bag"]),
+        order=st.none() | ORDERS,
+        payment=st.sampled_from([None, None, "p1"]),
+    )
+    def a_reward_is_redeemed(self, which: int, reward: str, order: str | None, payment: str | None) -> None:
         members = self.members()
         command = BeginRedemption(
             env=1,
@@ -261,6 +267,7 @@ class Book(RuleBasedStateMachine):
             code=f"C{self.count}",
             reward=reward,
             order=None if order is None else ("shop", order),
+            payment=payment,
             received_at=self.now,
         )
         self.ask(command)
@@ -284,9 +291,9 @@ class Book(RuleBasedStateMachine):
             )
             self.ask(command)
 
-    @rule(order=ORDERS, who=CUSTOMERS, amount=POINTS, which=st.integers(0, 30))
-    def an_order_uses_a_code(self, order: str, who: str, amount: int, which: int) -> None:
-        found = self.some(t.redemptions, which)
+    @rule(order=ORDERS, who=CUSTOMERS, amount=POINTS, which=st.integers(0, 30), voucher=st.booleans())
+    def an_order_uses_a_code(self, order: str, who: str, amount: int, which: int, *, voucher: bool) -> None:
+        found = self.some(t.vouchers if voucher else t.redemptions, which)
         code = () if found is None or found.code is None else (found.code,)
         what = totals(line(amount=f"{amount}.00"), version=self.now, codes=code)
         self.happen(placed(order, customer=who, at=self.now, version=self.now, what=what))

@@ -52,7 +52,7 @@ from tests.shop import (
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from adapter.commands import Outcome
+    from adapter.outcome import Outcome
 
 ADA, BEA = "7000", "7001"
 ZERO = (0, 0, 0, 0)

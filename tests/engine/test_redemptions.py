@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from adapter.book.state import RedemptionState
-from adapter.commands import BeginRedemption, Command, Elapse, MoveRedemption, Outcome
+from adapter.commands import AttributeVoucher, BeginRedemption, Command, Elapse, MoveRedemption
 from adapter.engine.audit import audit
 from adapter.engine.door import Door
 from adapter.engine.rebuild import rebuild
@@ -42,6 +42,8 @@ from tests.shop import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from adapter.outcome import Outcome
 
 HOUR = 3_600_000
 RULES: dict[str, Any] = {
@@ -488,11 +490,15 @@ def test_rebuild_names_what_the_stored_commands_do_not_explain(sqlite_database: 
 
 
 def test_a_code_is_never_given_twice(database: Engine) -> None:
-    """The constraint says so: not even two doors could."""
+    """To no redemption and no voucher, be it in one batch or another."""
     member = rich(database)
-    play(database, [redeem(member, 50, code="SAME", reward="one")])
-    with Door(database, lambda: NOW) as door:
-        outcome = door.offer(redeem(member, 51, code="SAME", reward="one")).result(60)
-    assert outcome.error == "internal_error"
+    taken = AttributeVoucher(
+        env=1, id=90, member=member, program="main", code="SAME", percent="10", received_at=NOW
+    )
+    asked = [redeem(member, number, code="SAME", reward="one") for number in (50, 51)]
+    outcomes = play(database, [*asked, taken], sizes=[3])
+    assert [outcome.error for outcome in outcomes] == [None, "code_taken", "code_taken"]
+    again = play(database, [redeem(member, 52, code="SAME", reward="one"), taken])
+    assert [outcome.error for outcome in again] == ["code_taken", "code_taken"]
     assert amounts(database, member) == (0, 900, 100, 0)
     assert audit(database) == []

@@ -29,7 +29,8 @@ from tests.shop import (
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from adapter.commands import Command, Outcome
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
 
 CREDIT, DEBIT = "credit", "debit"
 PROGRAM = Program.model_validate(

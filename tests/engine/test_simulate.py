@@ -167,7 +167,7 @@ def test_orders_of_removed_sources_are_left_out_and_counted(database: Engine) ->
     [
         ({"name": "second"}, "no program 'second' to compare with; there are: main"),
         ({"balance_definitions": [{"name": "points", "decimals": 2}]}, "awarded in 'points' with 0 decimals"),
-        ({"balance_definitions": []}, "keep it first"),
+        ({"balance_definitions": [{"name": "miles"}]}, "keep it first"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from adapter.commands import Command, Outcome
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
 
 HELD = Program.model_validate(
     {"name": "main", "earning": {"rate": "1", "hold_days": 2}, "expiry": {"months": 1}}

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from adapter.commands import Command, Elapse, Once, Outcome
+from adapter.commands import Command, Elapse, Once
 from adapter.engine.audit import audit
 from adapter.engine.door import Door
 from adapter.engine.rebuild import rebuild
@@ -46,6 +46,8 @@ from tests.shop import (
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+    from adapter.outcome import Outcome
 
 MAIN = Program.model_validate(
     {

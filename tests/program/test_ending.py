@@ -36,6 +36,16 @@ TERMS = [
     ({"months": 12, "end_of": "month"}, UTC_ZONE, "2026-11-18T12:00:00Z", "2027-12-01T00:00:00.000Z"),
     ({"months": 1, "end_of": "month"}, UTC_ZONE, "2027-01-31T12:00:00Z", "2027-03-01T00:00:00.000Z"),
     ({"months": 3, "end_of": "quarter"}, UTC_ZONE, "2026-12-31T23:59:59.999Z", "2027-04-01T00:00:00.000Z"),
+    ({"end_of": "day"}, BERLIN, "2026-11-18T12:00:00Z", "2026-11-18T23:00:00.000Z"),
+    ({"end_of": "week"}, UTC_ZONE, "2026-11-18T12:00:00Z", "2026-11-23T00:00:00.000Z"),  # the 18th is a Wednesday
+    ({"weeks": 2, "end_of": "week"}, UTC_ZONE, "2026-11-18T12:00:00Z", "2026-12-07T00:00:00.000Z"),
+    ({"weeks": 2, "days": 1}, UTC_ZONE, "2026-11-18T12:00:00Z", "2026-12-03T12:00:00.000Z"),
+    ({"years": 1, "months": 1}, UTC_ZONE, "2026-11-18T12:00:00Z", "2027-12-18T12:00:00.000Z"),
+    ({"weeks": 1, "start_of": "week"}, UTC_ZONE, "2026-11-18T12:00:00Z", "2026-11-23T00:00:00.000Z"),
+    ({"months": 1, "start_of": "month"}, UTC_ZONE, "2026-11-18T12:00:00Z", "2026-12-01T00:00:00.000Z"),
+    ({"years": 1, "start_of": "year"}, BERLIN, "2026-11-18T12:00:00Z", "2026-12-31T23:00:00.000Z"),
+    # the period began before the points were there: its end
+    ({"days": 1, "start_of": "month"}, UTC_ZONE, "2026-11-18T12:00:00Z", "2026-12-01T00:00:00.000Z"),
     ({"days": 30, "end_of": "year"}, UTC_ZONE, "2026-12-02T00:00:00Z", "2028-01-01T00:00:00.000Z"),
     ({"days": 30, "end_of": "year"}, UTC_ZONE, "2026-12-01T23:59:59.999Z", "2027-01-01T00:00:00.000Z"),
     # a day of the year, with that day
@@ -64,7 +74,10 @@ WRONG = [
     ({"on": "00-06"}, "write a day and a month that there are"),
     ({"on": "12-31"}, "write a day and a month that there are"),
     ({"on": "6-1"}, "should match pattern"),
-    ({"end_of": "week"}, "'month', 'quarter' or 'year'"),
+    ({"end_of": "decade"}, "'day', 'week', 'month', 'quarter' or 'year'"),
+    ({"start_of": "week"}, "start_of: give a term"),
+    ({"weeks": 2, "start_of": "week", "end_of": "month"}, "start_of: give a term"),
+    ({"on": "31-12", "start_of": "year"}, "on: a day of the year stands alone"),
 ]
 
 

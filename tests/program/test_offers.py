@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from adapter.events import Refund, RefundState
-from adapter.program.model import Program, Redeeming, Reward
+from adapter.program.model import Program, Redeeming
 from adapter.program.offers import Offer, points_offer, returned_of, reward_offer, value_offer
 from adapter.program.redeeming import discounted
+from adapter.program.rewards import Reward
 from tests.shop import NOW, line, refunded, totals
 
 

@@ -19,10 +19,14 @@ from werkzeug.test import Client
 from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.configuration import CatalogCache
+from adapter.web import application
 from adapter.web.application import flask_app, web_app
 from adapter.web.auth import digest
+from adapter.web.dialects import NATIVE
 from adapter.web.parts import LastCatalog, Parts, WebSettings
 from adapter.web.table import ROUTES
+from connectors.dialects import DIALECTS
+from connectors.vendors import VENDORS
 from connectors.woocommerce import CONNECTOR as WOOCOMMERCE
 from tests.shop import NOW, configure, play
 
@@ -34,7 +38,9 @@ if TYPE_CHECKING:
     from werkzeug.test import TestResponse
 
     from adapter.clock import Millis
-    from adapter.commands import Command, Outcome
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
+    from adapter.web.routing import Route
     from connectors.base import Connector
 
 LOOP = asyncio.new_event_loop()
@@ -83,6 +89,7 @@ class Web:
             engine=self.engine,
             clock=self.clock,
             connectors=self.connectors,
+            dialects=DIALECTS,
             settings=self.settings,
         )
         self.use()
@@ -103,10 +110,10 @@ class Web:
     def _submit(self, command: Command) -> Outcome:
         if self.submit_error is not None:
             raise self.submit_error
-        return play(self.engine, [command], now=self.now)[0]
+        return play(self.engine, [command], now=self.now, vendors=VENDORS)[0]
 
     def play(self, *commands: Command, now: Millis | None = None) -> None:
-        play(self.engine, commands, now=self.now if now is None else now)
+        play(self.engine, commands, now=self.now if now is None else now, vendors=VENDORS)
 
     def get(self, path: str, *, token: str = TOKEN, status: int = 200, **query: Any) -> Any:
         """Ask for JSON; the status and, for a success, the documented shape are checked."""
@@ -192,7 +199,8 @@ def furnish(engine: Engine) -> None:
         connection.execute(
             t.sources.update().values(connector="woocommerce", secrets=json.dumps([SECRET, "older"]))
         )
-        connection.execute(insert(t.environments).values(id=2, tenant="umbrella", mode="live", created_at=0))
+        umbrella = {"id": 2, "tenant": "umbrella", "mode": "live", "created_at": 0, "secret": b"secret"}
+        connection.execute(insert(t.environments).values(umbrella))
         connection.execute(
             insert(t.programs).values(
                 env=2, name="main", version=1, published_at=0, body=PROGRAM.model_dump_json()
@@ -205,6 +213,12 @@ def furnish(engine: Engine) -> None:
         )
     keyed(engine, 1, TOKEN)
     keyed(engine, 2, STRANGER)
+
+
+def serve_as_well(monkeypatch: pytest.MonkeyPatch, *routes: Route) -> None:
+    """Have the next application serve more routes of our own API."""
+    native = replace(NATIVE, routes=(*NATIVE.routes, *routes))
+    monkeypatch.setattr(application, "NATIVE", native)
 
 
 @pytest.fixture

@@ -11,11 +11,10 @@ from sqlalchemy.exc import OperationalError
 
 from adapter.errors import Busy, Refused
 from adapter.store import tables as t
-from adapter.web import table
 from adapter.web.bulk import bulk
 from adapter.web.errors import Problem
 from adapter.web.routing import Access, Call, Given, Route, Shown
-from tests.web.conftest import TOKEN
+from tests.web.conftest import TOKEN, serve_as_well
 
 if TYPE_CHECKING:
     from werkzeug.test import TestResponse
@@ -73,7 +72,7 @@ NOTES = (
 @pytest.fixture
 def noting(web: Web, monkeypatch: pytest.MonkeyPatch) -> Web:
     """The application with a route that writes many things."""
-    monkeypatch.setattr(table, "ROUTES", (*table.ROUTES, *NOTES))
+    serve_as_well(monkeypatch, *NOTES)
     web.use()
     return web
 

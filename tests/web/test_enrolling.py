@@ -10,8 +10,11 @@ from sqlalchemy import insert
 
 from adapter.clock import iso
 from adapter.engine.audit import audit
+from adapter.engine.rebuild import rebuild
+from adapter.program.model import Program
 from adapter.store import tables as t
-from tests.shop import NOW, customer, placed, recorded, shipped
+from tests.engine.test_audit import read
+from tests.shop import DAY, NOW, customer, placed, publish, recorded, shipped
 from tests.web.conftest import STRANGER, keyed
 
 if TYPE_CHECKING:
@@ -180,6 +183,34 @@ def test_a_merged_member_is_a_name_for_the_other(shop: Web) -> None:
     assert shop.post(f"{URL}/{into}/merge", {"into": "shop:7001"}, status=422)["code"] == "same_member"
     assert shop.post(f"{URL}/{into}/merge", {"into": "shop:9"}, status=404)["errors"][0]["field"] == "into"
     assert audit(shop.engine) == []
+
+
+def test_a_further_customer_id_leads_to_a_member_until_it_does_no_more(shop: Web) -> None:
+    """An order that nobody could be found for takes effect; freed, the id is somebody new's."""
+    strict = Program.model_validate(
+        {"name": "main", "earning": {"rate": "1"}, "members": {"auto_enrol": False}}
+    )
+    with shop.engine.begin() as connection:
+        publish(connection, strict, version=2, at=NOW + 1)
+        connection.execute(t.configuration.update().values(version=t.configuration.c.version + 1))
+    shop.now = NOW + DAY
+    shop.post("/v1/endpoints", {"url": "https://example.com/hook", "events": ["member.*"]}, status=201)
+    shop.play(recorded(placed("1", customer="7099")), recorded(shipped("1")))
+    known: dict[str, Any] = {"source": "shop", "customer": "7099"}
+    linked = shop.post(f"{URL}/shop:7000/link", known)
+    assert linked["source_ids"] == ["shop:7000", "shop:7099"]
+    assert available(shop, "shop:7099") == 189
+    refused = shop.post(f"{URL}/shop:7001/link", known, status=409)
+    assert refused["code"] == "member_exists"
+    assert shop.post(f"{URL}/shop:7001/unlink", known, status=404)["code"] == "not_found"
+    assert shop.post(f"{URL}/shop:7000/unlink", known)["source_ids"] == ["shop:7000"]
+    shop.get(f"{URL}/shop:7099", status=404)
+    assert enrol(shop, **known)["source_ids"] == ["shop:7099"]
+    assert (available(shop, "shop:7000"), available(shop, "shop:7099")) == (189, 0)
+    heard = [one for one in shop.get("/v1/messages")["data"] if one["type"].endswith("linked")]
+    assert [one["type"] for one in heard] == ["member.unlinked", "member.linked"]
+    assert audit(shop.engine) == []
+    assert rebuild(shop.engine, read) == []
 
 
 def test_news_of_an_old_order_reaches_the_survivor(web: Web) -> None:

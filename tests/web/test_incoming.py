@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapter.clock import iso
-from adapter.commands import Outcome
 from adapter.errors import Busy
+from adapter.outcome import Outcome
 from adapter.program.reasons import SENTENCES, Reason
 from adapter.store import tables as t
 from tests.shop import NOW, placed, recorded, shipped

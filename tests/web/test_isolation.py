@@ -12,6 +12,7 @@ import orjson
 import pytest
 from sqlalchemy import insert, select
 
+from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.web.table import ROUTES
 from tests.shop import customer, paid, placed, recorded, refunded, shipped
@@ -40,15 +41,18 @@ NEUTRAL = {
     # bodies
     "url", "secrets", "events", "format", "schedule", "timeout", "ordered", "headers", "concurrency", "rate_per_s",
     "description", "overlap", "secret", "release_held", "missing", "amount", "complete", "occurred_at", "ttl",
-    "points_expire_at", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at", "advice",
+    "points_expire_at", "points_ttl", "apply", "reason", "metadata", "immediate", "available_at", "due_at", "expires_at",
+    "advice",
     "kind", "reward", "points", "value", "payment", "shipping", "tracking", "force",
     "group", "tier",
     "customer", "name", "birthday", "joined_at", "currency", "percent", "rule",
-    "lock_s", "last_known", "flagged", "note",
+    "lock_s", "last_known", "flagged", "note", "valid_from", "worth", "hold", *Program.model_fields,
 }  # fmt: skip
 """Those that name nothing of anybody's: every environment has a program of the same name here."""
-SAYS_WHO_WANTS_IT = {("place_order", "source"), ("orders", "source")}
-"""A balance order's `source` is no shop."""
+NO_NAMES = {
+    ("place_order", "source"), ("orders", "source"), ("create_program", "members"), ("draft_program", "members"),
+}  # fmt: skip
+"""A balance order's `source` is no shop, and what a program says of its `members` names none of them."""
 BODIES: dict[str, dict[str, Any]] = {
     "add_endpoint": {"url": "https://example.com/hook"},
     "change_endpoint": {"url": "https://example.com/hook"},
@@ -61,18 +65,24 @@ BODIES: dict[str, dict[str, Any]] = {
     "transfer_points": {"amount": 5},
     "attribute_voucher": {"percent": "10"},
     "clear_redemption": {"note": "seen"},
+    "link_customer": {"customer": "7099"},
+    "unlink_customer": {"customer": "7099"},
+    "create_program": {"name": "club"},
+    "draft_program": {"name": "of-nobody-else"},
 }
 """What a route is sent beside the name that is tried; one that needs nothing is not listed."""
 SHOWS_ITS_OWN = {"programs", "rewards"}
 SUMS = {"report_liability", "report_trial_balance"}  # over what there is: here nothing
-CREATES = {"add_endpoint", "enrol_member"}  # in the environment of the key, and nowhere else
+CREATES = {"add_endpoint", "enrol_member", "create_program"}  # in the environment of the key, and nowhere else
 
 
 @pytest.fixture
 def named(web: Web) -> dict[str, str]:
     """One of everything in environment 1, by what it is called."""
     with web.engine.begin() as connection:
-        connection.execute(insert(t.environments).values(id=3, tenant="acme", mode="live", created_at=0))
+        connection.execute(
+            insert(t.environments).values(id=3, tenant="acme", mode="live", created_at=0, secret=b"secret")
+        )
         connection.execute(
             insert(t.programs).values(
                 env=3, name="main", version=1, published_at=0, body=PROGRAM.model_dump_json()
@@ -93,11 +103,11 @@ def named(web: Web) -> dict[str, str]:
     redemption = web.post("/v1/redemptions", spent, status=201)
     web.ask("PUT", "/v1/members/shop:7000/advice", body={"advice": "BLOCK"})
     web.post("/v1/members/shop:7000/tier", BODIES["assign_tier"])
-    given = {"member": "shop:7000", "percent": "10", "code": redemption["discount"]["code"]}
+    given = {"member": "shop:7000", "percent": "10"}
     gift = web.post("/v1/vouchers", given, status=201)
     delivery = web.get("/v1/deliveries")["data"][0]["id"]
     return {
-        "redemption": redemption["id"], "code": redemption["discount"]["code"],
+        "redemption": redemption["id"], "code": redemption["discount"]["code"], "voucher_code": gift["code"],
         "endpoint": endpoint, "delivery": delivery, "voucher": gift["id"],
         "member": web.get("/v1/members/shop:7000")["id"], "email": "jo@example.com", "source": "shop",
         "transaction": web.get("/v1/transactions")["data"][0]["id"],
@@ -135,7 +145,12 @@ def asked_of(model: type[BaseModel] | None) -> dict[str, FieldInfo]:
 
 def names(route: Route, field: str) -> bool:
     """Return whether a parameter or a field of a body names something."""
-    return field in REFERENCES and (route.name, field) not in SAYS_WHO_WANTS_IT
+    return field in REFERENCES and (route.name, field) not in NO_NAMES
+
+
+def referred(route: Route, field: str) -> str:
+    """Return which of environment 1's names a field is tried with: vouchers have codes of their own."""
+    return "voucher_code" if field == "code" and route.tag == "Vouchers" else REFERENCES[field]
 
 
 def tried(route: Route, named: dict[str, str]) -> list[tuple[str, dict[str, str], dict[str, Any]]]:
@@ -143,15 +158,15 @@ def tried(route: Route, named: dict[str, str]) -> list[tuple[str, dict[str, str]
     path = route.path.format(**named)
     body = BODIES.get(route.name, {})
     asked, given = asked_of(route.query), asked_of(route.body)
-    required = {name: named[REFERENCES[name]] for name, one in asked.items() if one.is_required()}
+    required = {name: named[referred(route, name)] for name, one in asked.items() if one.is_required()}
     named_in_body = {name for name, one in given.items() if one.is_required() and names(route, name)}
-    body = {**body, **{name: named[REFERENCES[name]] for name in named_in_body}}
+    body = {**body, **{name: named[referred(route, name)] for name in named_in_body}}
     found: list[tuple[str, dict[str, str], dict[str, Any]]] = [(path, required, body)]
     found += [
-        (path, {**required, name: named[REFERENCES[name]]}, body) for name in asked if names(route, name)
+        (path, {**required, name: named[referred(route, name)]}, body) for name in asked if names(route, name)
     ]
     found += [
-        (path, required, {**body, name: named[REFERENCES[name]]}) for name in given if names(route, name)
+        (path, required, {**body, name: named[referred(route, name)]}) for name in given if names(route, name)
     ]
     return found
 

@@ -119,7 +119,7 @@ def test_deliveries_are_filtered_and_paged(subscribed: Web) -> None:
     endpoint = only(subscribed, ENDPOINT)["id"]
     for query, found in (
         ({"endpoint": endpoint}, 2), ({"state": "due"}, 2), ({"state": "dead"}, 0),
-        ({"member": "shop:7000"}, 2),
+        ({"member": "shop:7000"}, 2), ({"type": "balance.updated"}, 2), ({"type": "tier.updated"}, 0),
         ({"message": newest["message"]}, 1), ({"since": iso(NOW + 1)}, 0), ({"until": iso(NOW + 1)}, 2),
     ):  # fmt: skip
         assert len(subscribed.ask("GET", "/v1/deliveries", query=query)["data"]) == found, query

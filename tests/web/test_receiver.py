@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from adapter.commands import Outcome
 from adapter.errors import Busy, DatabaseUnavailable, Unavailable
 from adapter.events import Event
 from adapter.intake import clean, kept_headers
+from adapter.outcome import Outcome
 from adapter.store import tables as t
 from adapter.web.errors import Problem
 from adapter.web.parts import LastCatalog, WebSettings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import secrets
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -306,3 +307,20 @@ def test_a_reward_of_two_programs_asks_which(shopper: Web) -> None:
     assert problem["errors"][0]["field"] == "program"
     assert "club, main" in problem["errors"][0]["message"]
     assert redeem(shopper, reward="rwd_five", program="main")["program"] == "main"
+
+
+def test_a_code_that_is_taken_is_drawn_again(shopper: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([7, 7, 7, 8, 7])
+    monkeypatch.setattr(secrets, "randbits", lambda _bits: next(drawn))
+    codes = [redeem(shopper, points=100)["discount"]["code"] for _ in range(2)]
+    given = shopper.post("/v1/vouchers", {"member": "shop:7000", "percent": "10"}, status=201)
+    assert codes == ["ACME-70000000", "ACME-80000000"]
+    assert given["code"] == "GIFT-70000000"
+    assert available(shopper) == 800
+
+
+def test_after_a_few_draws_the_caller_is_told(shopper: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "randbits", lambda _bits: 7)
+    redeem(shopper, points=100)
+    assert redeem(shopper, points=100, status=409)["code"] == "code_taken"
+    assert available(shopper) == 900

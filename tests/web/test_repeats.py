@@ -13,13 +13,12 @@ from adapter.engine.door import Door
 from adapter.errors import Conflict
 from adapter.store import tables as t
 from adapter.store.idempotency import FORGET_MOST, forget_expired
-from adapter.web import table
 from adapter.web.openapi import document
 from adapter.web.parts import WebSettings
 from adapter.web.routing import Access, Call, Repeated, Route, Shown
 from adapter.web.table import ROUTES
 from tests.shop import DAY, NOW, customer, placed, recorded, shipped
-from tests.web.conftest import STRANGER, TOKEN
+from tests.web.conftest import STRANGER, TOKEN, serve_as_well
 from tests.web.test_receiver import ORDER
 from tests.web.test_service import figure
 
@@ -84,6 +83,7 @@ WAYS: dict[str, tuple[str, Any]] = {
     "complete_transaction": ("/v1/transactions/{first}/complete", {"reason": "done"}),
     "assign_tier": ("/v1/members/shop:7000/tier", {"group": "status", "tier": "silver"}),
     "cancel_transaction": ("/v1/transactions/{second}/cancel", {}),
+    "reverse_transaction": ("/v1/transactions/{first}/reverse", {"reason": "a mistake"}),
     "place_order": (
         "/v1/orders",
         {"member": "shop:7000", "amount": 5, "source": "engine", "due_at": "2026-12-01T00:00:00Z"},
@@ -96,6 +96,8 @@ WAYS: dict[str, tuple[str, Any]] = {
     "fulfil_redemption": ("/v1/redemptions/{fulfilled}/fulfil", {"tracking": "1Z999"}),
     "reverse_redemption": ("/v1/redemptions/{reversed}/reverse", {"reason": "item_returned"}),
     "enrol_member": ("/v1/members", {"name": "Jo"}),
+    "link_customer": ("/v1/members/shop:7000/link", {"source": "shop", "customer": "7099"}),
+    "unlink_customer": ("/v1/members/shop:7000/unlink", {"source": "shop", "customer": "7099"}),
     "restore_member": ("/v1/members/{deleted}/restore", None),
     "erase_member": ("/v1/members/shop:7002/erase", None),
     "merge_members": ("/v1/members/shop:7003/merge", {"into": "shop:7004"}),
@@ -103,7 +105,13 @@ WAYS: dict[str, tuple[str, Any]] = {
     "clear_redemption": ("/v1/redemptions/{flagged}/clear", {"note": "the till was offline"}),
     "attribute_voucher": ("/v1/vouchers", {"member": "shop:7000", "percent": "10"}),
     "redeem_voucher": ("/v1/vouchers/{used}/redeem", {}),
+    "hold_voucher": ("/v1/vouchers/{unused}/hold", {"ttl": 60}),
+    "release_voucher": ("/v1/vouchers/{unused}/release", {}),
     "revoke_voucher": ("/v1/vouchers/{unused}/revoke", {"reason": "a mistake"}),
+    "create_program": ("/v1/programs", {"name": "vip", "state": "draft"}),
+    "publish_program": ("/v1/programs/vip/publish", None),
+    "pause_program": ("/v1/programs/vip/pause", None),
+    "end_program": ("/v1/programs/vip/end", None),
 }
 """How each POST is asked, so that it succeeds."""
 
@@ -303,7 +311,7 @@ def test_the_later_twin_is_not_told_that_the_earlier_was_first(
         return {"taken": call.request_id}
 
     route = Route("POST", "/v1/take", take, "x:write", "Take", TakenShown, "X", access=Access.WRITE)
-    monkeypatch.setattr(table, "ROUTES", (*table.ROUTES, route))
+    serve_as_well(monkeypatch, route)
     web.use()
     web.get("/v1/members")
     answers = together(6, lambda: send(web, "/v1/take"))
@@ -329,7 +337,7 @@ def test_a_command_may_keep_its_answer_itself(sqlite_web: Web, monkeypatch: pyte
     route = Route(
         "POST", "/v1/ask", ask_the_door, "x:write", "Ask", TakenShown, "X", access=Access.DOOR, keeps=True
     )  # fmt: skip
-    monkeypatch.setattr(table, "ROUTES", (*table.ROUTES, route))
+    serve_as_well(monkeypatch, route)
     sqlite_web.use()
     first, again, other = (
         send(sqlite_web, "/v1/ask"),

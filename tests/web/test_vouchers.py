@@ -9,6 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
+from adapter.clock import parse
 from adapter.engine.audit import audit
 from adapter.engine.door import Door
 from adapter.engine.rebuild import rebuild
@@ -85,7 +86,11 @@ def test_a_voucher_is_used_once(member: Web) -> None:
         assert member.post(f"{URL}/{given['id']}/{verb}", status=409)["code"] == "voucher_redeemed"
     (found,) = member.get(URL, code="Welcome-10")["data"]
     assert found["state"] == "redeemed"
-    assert told(member) == [("voucher.attributed", "active"), ("voucher.redeemed", "redeemed")]
+    assert told(member) == [
+        ("voucher.attributed", "active"),
+        ("voucher.redeemed", "redeemed"),
+        ("voucher.refused", "redeemed"),
+    ]
     sound(member)
 
 
@@ -109,7 +114,51 @@ def test_past_its_end_it_has_expired(member: Web) -> None:
     commands = due_vouchers(member.engine, NOW + DAY, 10)
     play(member.engine, commands, now=NOW + DAY)
     assert due_vouchers(member.engine, NOW + DAY, 10) == []
-    assert told(member)[-1] == ("voucher.expired", "expired")
+    assert told(member)[-2:] == [("voucher.expired", "expired"), ("voucher.refused", "expired")]
+    sound(member)
+
+
+def test_a_member_is_reminded_before_the_end(member: Web) -> None:
+    """Ends on 28 November: reminded seven days and one day before, at nine; once it is used there is nothing to say."""
+    with member.engine.begin() as connection:
+        said = {"name": "main", "voucher_reminders": {"days_before": [1, 7]}}
+        publish(connection, Program.model_validate(said), version=3, at=2)
+        connection.execute(t.configuration.update().values(version=t.configuration.c.version + 1))
+    used, _ = (give(member, expires_at="2026-11-28T12:00:00Z") for _ in range(2))
+    give(member)  # this one never ends
+    member.post(f"{URL}/{used['id']}/redeem")
+    heard = []
+    for number in range(12):
+        now = parse("2026-11-18T09:00:00Z") + number * DAY
+        play(member.engine, due_vouchers(member.engine, now, 10), now=now)
+        assert due_vouchers(member.engine, now, 10) == []
+        heard.append(told(member)[4:])
+    new = [(number, more[-1]) for number, more in enumerate(heard) if more != ([], *heard)[number]]
+    assert new == [
+        (3, ("voucher.expiring", "active")),
+        (9, ("voucher.expiring", "active")),
+        (11, ("voucher.expired", "expired")),
+    ]
+    sound(member)
+
+
+def test_what_is_refused_is_told(member: Web) -> None:
+    given = give(member, code="ONCE")
+    member.post(f"{URL}/{given['id']}/redeem")
+    member.post(f"{URL}/{given['id']}/redeem", status=409)
+    member.post(f"{URL}/{given['id']}/revoke", status=409)  # nobody wanted to use it
+    give(member, status=409, code="ONCE")
+    query = select(t.messages.c.type, t.messages.c.body).order_by(t.messages.c.id)
+    with member.engine.connect() as connection:
+        rows = connection.execute(query.where(t.messages.c.type.like("voucher.%"))).all()
+    said = [(row.type, orjson.loads(row.body)["data"]) for row in rows]
+    assert [(kind, data["code"], data.get("refusal")) for kind, data in said] == [
+        ("voucher.attributed", "ONCE", None),
+        ("voucher.redeemed", "ONCE", None),
+        ("voucher.refused", "ONCE", "voucher_redeemed"),
+        ("voucher.failed", "ONCE", "code_taken"),
+    ]
+    assert len({data["member"] for _, data in said}) == 1
     sound(member)
 
 

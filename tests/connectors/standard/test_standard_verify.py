@@ -9,8 +9,8 @@ import pytest
 
 from adapter.errors import ConfigurationError, SignatureInvalid
 from connectors.base import RawEvent, SourceSettings
+from connectors.signed import key_of, sign
 from connectors.standard import CONNECTOR
-from connectors.standard.verify import key_of, sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
