@@ -102,7 +102,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
     from adapter.errors import Unavailable
     from adapter.store.configuration import CatalogCache
     from adapter.store.database import open_database
-    from adapter.web.application import web_app
+    from adapter.web.application import flask_app, web_app
     from adapter.web.parts import LastCatalog, Parts
     from connectors import CONNECTORS
     from connectors.dialects import DIALECTS
@@ -114,21 +114,20 @@ def web_for(settings: Settings, socket: str) -> Lane:
         if not door.ready():
             raise Unavailable("the book is being started")
 
-    return web_app(
-        Parts(
-            offer=door.offer,
-            submit=door.submit,
-            catalog=LastCatalog(CatalogCache(engine), clock.now),
-            engine=engine,
-            clock=clock.now,
-            connectors=CONNECTORS,
-            dialects=DIALECTS,
-            settings=settings.web(),
-            attach=door.attach,
-            ready=ready,
-            gauges=lambda: {"loyalty_door_waiting": float(door.waiting)},
-        )
+    parts = Parts(
+        offer=door.offer,
+        submit=door.submit,
+        catalog=LastCatalog(CatalogCache(engine), clock.now),
+        engine=engine,
+        clock=clock.now,
+        connectors=CONNECTORS,
+        dialects=DIALECTS,
+        settings=settings.web(),
+        attach=door.attach,
+        ready=ready,
+        gauges=lambda: {"loyalty_door_waiting": float(door.waiting)},
     )
+    return web_app(parts, flask_app(parts))
 
 
 @contextmanager

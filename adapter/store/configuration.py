@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 from sqlalchemy import select, text
-from sqlalchemy.dialects import postgresql, sqlite
 
 from adapter.catalog import (
     Catalog,
@@ -62,8 +61,9 @@ def load_catalog(connection: Connection) -> Catalog:
 
 def lock_configuration(connection: Connection) -> int:
     """Have whoever else changes what is configured wait until this unit of work is over; return its version."""
-    upsert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    connection.execute(upsert(t.configuration).values(id=1, version=0).on_conflict_do_nothing())
+    connection.execute(
+        text("INSERT INTO configuration (id, version) VALUES (1, 0) ON CONFLICT (id) DO NOTHING")
+    )
     return int(connection.execute(select(t.configuration.c.version).with_for_update()).scalar_one())
 
 

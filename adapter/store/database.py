@@ -84,7 +84,7 @@ def _open_sqlite(url: str) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "cache_size=-16384",
+            "cache_size=-8192",
             "temp_store=MEMORY",
             "wal_autocheckpoint=4000",  # 16 MB: a quarter of the checkpoints, each of which waits for the disk
         ):

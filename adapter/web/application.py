@@ -48,10 +48,10 @@ SAFE_HEADERS = {
 }
 
 
-def web_app(parts: Parts) -> Lane:
-    """Return the ASGI application that serves the receiver, and the API by Flask behind it, out of these parts."""
-    flask = cast("WSGIApp", flask_app(parts))
-    return Lane(parts, WSGIMiddleware(flask, workers=parts.settings.threads), SAFE_HEADERS)
+def web_app(parts: Parts, flask: Flask) -> Lane:
+    """Return the ASGI application that serves the receiver, with Flask's behind it for all the rest."""
+    rest = WSGIMiddleware(cast("WSGIApp", flask), workers=parts.settings.threads)
+    return Lane(parts, rest, SAFE_HEADERS)
 
 
 def flask_app(parts: Parts) -> Flask:

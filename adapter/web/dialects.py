@@ -36,6 +36,7 @@ class Asked(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="ignore",
+        defer_build=True,
         populate_by_name=True,
         alias_generator=to_camel,
         str_strip_whitespace=True,
@@ -45,7 +46,9 @@ class Asked(BaseModel):
 class Answered(BaseModel):
     """What a vendor's client is answered, by the vendor's own names; tests hold every answer against it."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True, alias_generator=to_camel)
+    model_config = ConfigDict(
+        extra="forbid", defer_build=True, populate_by_name=True, alias_generator=to_camel
+    )
 
 
 def _no_headers(_request_id: str) -> Mapping[str, str]:

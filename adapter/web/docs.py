@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -73,20 +74,34 @@ _SAMPLES = {
 
 
 def pages(parts: Parts) -> Mapping[str, Page]:
-    """Return `/openapi.json` and `/docs`, made once."""
-    told = document(ROUTES, parts.settings.public_url)
-    body = orjson.dumps(told)
-    page = native_page(told, parts.settings.public_url, parts.dialects, parts.settings.egress).encode()
+    """Return `/openapi.json`, `/docs` and a page for each dialect, each made when it is first asked for.
+
+    To make them takes half a second and ten megabytes, which a process that is asked by machines alone never needs.
+    """
+
+    def told() -> Json:
+        return document(ROUTES, parts.settings.public_url)
+
+    def native() -> Answer:
+        return _page(native_page(told(), parts.settings.public_url, parts.dialects, parts.settings.egress))
+
     return {
-        "/openapi.json": lambda _environ: Answer(200, body),
-        "/docs": lambda _environ: Answer(200, page, "text/html; charset=utf-8", (_STYLED,)),
-        **{f"/docs/{dialect.name}": _shown(dialect_page(parts, dialect)) for dialect in parts.dialects},
+        "/openapi.json": _once(lambda: Answer(200, orjson.dumps(told()))),
+        "/docs": _once(native),
+        **{
+            f"/docs/{dialect.name}": _once(partial(lambda one: _page(dialect_page(parts, one)), dialect))
+            for dialect in parts.dialects
+        },
     }
 
 
-def _shown(text: str) -> Page:
-    page = text.encode()
-    return lambda _environ: Answer(200, page, "text/html; charset=utf-8", (_STYLED,))
+def _once(make: Callable[[], Answer]) -> Page:
+    made = cache(make)
+    return lambda _environ: made()
+
+
+def _page(text: str) -> Answer:
+    return Answer(200, text.encode(), "text/html; charset=utf-8", (_STYLED,))
 
 
 def dialect_page(parts: Parts, dialect: Dialect) -> str:

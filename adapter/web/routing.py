@@ -36,15 +36,18 @@ Found = TypeVar("Found")
 
 
 class Given(BaseModel):
-    """What a caller sends; an unknown field is an error that names it."""
+    """What a caller sends; an unknown field is an error that names it.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    Models of the API are built when they are first used: all of them together hold 10 MB of each web process.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, defer_build=True)
 
 
 class Shown(BaseModel):
     """What is answered; used for the documentation, and by the tests to hold every answer against it."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", defer_build=True)
 
 
 class Access(StrEnum):

@@ -97,8 +97,10 @@ class Web:
     def use(self, **changes: Any) -> None:
         """Make the application anew with some parts changed."""
         self.parts = replace(self.parts, **changes)
-        self.routes = flask_app(self.parts).url_map
-        self.app = cast("WSGIApplication", ASGIMiddleware(cast("ASGIApp", web_app(self.parts)), loop=LOOP))
+        flask = flask_app(self.parts)
+        self.routes = flask.url_map
+        lane = cast("ASGIApp", web_app(self.parts, flask))
+        self.app = cast("WSGIApplication", ASGIMiddleware(lane, loop=LOOP))
         self.client = Client(self.app)
 
     def clock(self) -> Millis:
