@@ -55,7 +55,7 @@ def told(engine: Engine) -> list[tuple[str, str, int, int]]:
     columns = t.messages.c
     query = select(columns.type, columns.created_at, columns.body).where(columns.type.like("%.anniversary%"))
     with engine.connect() as connection:
-        rows = connection.execute(query.order_by(columns.created_at, columns.type)).all()
+        rows = connection.execute(query.order_by(columns.created_at, columns.type, columns.id)).all()
     said = [(iso(row.created_at)[:10], row.type, orjson.loads(row.body)["data"]) for row in rows]
     return [(day, kind, data["months"], data["in_days"]) for day, kind, data in said]
 

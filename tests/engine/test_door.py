@@ -302,7 +302,7 @@ def test_a_deleted_member_keeps_points_and_an_erased_one_leaves_no_trace(databas
     with database.connect() as connection:
         assert connection.execute(select(t.members.c.state)).scalar_one() == "erased"
         assert connection.execute(select(t.balances.c.available)).scalar_one() == 59
-        types = list(connection.execute(select(t.messages.c.type)).scalars())
+        types = list(connection.execute(select(t.messages.c.type).order_by(t.messages.c.id)).scalars())
     assert (count(database, "people"), count(database, "identities")) == (0, 0)
     assert types.count("member.deleted") == 2
     assert audit(database) == []
@@ -320,7 +320,7 @@ def test_what_is_learned_of_a_person_is_told_once(database: Engine) -> None:
     )
     with database.connect() as connection:
         person = connection.execute(select(t.people)).one()
-        types = list(connection.execute(select(t.messages.c.type)).scalars())
+        types = list(connection.execute(select(t.messages.c.type).order_by(t.messages.c.id)).scalars())
     assert (person.email, person.name) == ("new@example.com", "Ada")
     assert types == ["member.created", "member.updated"]
 

@@ -42,7 +42,7 @@ def fill(engine: Engine, members: int) -> None:
 
 def available(engine: Engine) -> list[int]:
     with engine.connect() as connection:
-        return list(connection.execute(select(t.balances.c.available)).scalars())
+        return list(connection.execute(select(t.balances.c.available).order_by(t.balances.c.member)).scalars())
 
 
 def test_everyone_who_is_due_is_swept_once(database: Engine) -> None:
