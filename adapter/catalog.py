@@ -202,6 +202,11 @@ class Catalog:
         """
         return in_force(self.programs[env, program], at)
 
+    def program_of(self, env: int, definition: int, at: Millis) -> Program:
+        """Return the program of a balance, as it is for it, in the version in force at an instant."""
+        found = self.definitions[env, definition]
+        return self.version_at(env, found.program, at).program.of_balance(found.name)
+
     def draft_of(self, env: int, program: str) -> ProgramVersion | None:
         """Return the newest version where it is a draft: what would be published next."""
         newest = self.programs[env, program][-1]

@@ -284,11 +284,9 @@ class WorkingSet:
         known = self.whose is not None and (env, self.whose) not in self.members
         return self.whose if known and self.whose is not None else self.new_id()
 
-    def program_of(self, env: int, definition: int, at: Millis | None = None) -> Program:
-        """Return the program of a balance, as it is for it: in the version in force now, or that was at an instant."""
-        found = self.catalog.definitions[env, definition]
-        version = self.catalog.version_at(env, found.program, self.now if at is None else at)
-        return version.program.of_balance(found.name)
+    def program_of(self, env: int, definition: int) -> Program:
+        """Return the program of a balance, as it is for it, in the version in force now."""
+        return self.catalog.program_of(env, definition, self.now)
 
     def audience(self, env: int, kind: str) -> Audience:
         """Return who wants a type of message, in our format or in a vendor's."""
@@ -318,7 +316,9 @@ class WorkingSet:
 
         Points whose member did nothing for long end first. Raises `NeedsLots` where they are not loaded.
         """
-        change = Change(self.balance(key), cause, self.now, partial(self.program_of, key[0], key[2]))
+        # The catalog is asked, not us: a change that knows the working set would keep all of it until the collector comes.
+        program_at = partial(self.catalog.program_of, key[0], key[2])
+        change = Change(self.balance(key), cause, self.now, program_at)
         if self.catalog.attributes_vouchers(key[0]):
             self.earned_before.setdefault(key, change.balance.earned)
         if change.idle_by(self.now) and change.balance.available:
