@@ -115,8 +115,8 @@ def settings_of(source: Source) -> SourceSettings:
 
 def understand(source: Source, connector: Connector, raw: RawEvent) -> Understood:
     """Ask the connector what a webhook says. Never raises: what goes wrong inside is a reason to reject."""
-    topic = clean(guarded(source, lambda: connector.topic(raw), otherwise=""), TOPIC_LENGTH) or "unknown"
-    key = guarded(source, lambda: connector.key(raw), otherwise=event_key("body", raw.body))
+    topic = clean(guarded(source, lambda: connector.topic(raw), otherwise=lambda: ""), TOPIC_LENGTH) or "unknown"
+    key = guarded(source, lambda: connector.key(raw), otherwise=lambda: event_key("body", raw.body))
     events: tuple[Event, ...] = ()
     try:
         events = asked(source, lambda: _normalize(source, connector, raw))
@@ -132,7 +132,7 @@ def understand(source: Source, connector: Connector, raw: RawEvent) -> Understoo
 
 def _normalize(source: Source, connector: Connector, raw: RawEvent) -> tuple[Event, ...]:
     events = connector.normalize(raw, settings_of(source))
-    if b"\\u" in raw.body:
+    if b"\\" in raw.body and b"\\u" in raw.body:  # one byte is found in a sixtieth of the time for two
         _check_storable(events)
     return events
 
@@ -151,12 +151,12 @@ def asked(source: Source, ask: Callable[[], Kept]) -> Kept:
         raise ConnectorFailed(type(error).__name__) from error
 
 
-def guarded(source: Source, ask: Callable[[], Kept], *, otherwise: Kept) -> Kept:
+def guarded(source: Source, ask: Callable[[], Kept], *, otherwise: Callable[[], Kept]) -> Kept:
     """Return what a connector answers to a question that has an answer for every input, even one that trips it."""
     try:
         return asked(source, ask)
     except AdapterError:
-        return otherwise
+        return otherwise()
 
 
 def _check_storable(events: tuple[Event, ...]) -> None:

@@ -75,7 +75,7 @@ async def _source(catalog: LastCatalog, name: str) -> Source:
 
 
 async def _take_in(parts: Parts, source: Source, connector: Connector, raw: RawEvent) -> Answer:
-    if guarded(source, lambda: connector.handshake(raw), otherwise=False):
+    if guarded(source, lambda: connector.handshake(raw), otherwise=lambda: False):
         return Answer(200, b'{"status":"handshake"}')
     _verify(source, connector, raw)
     outcome = await parts.offer(command_of(source, connector, raw))
