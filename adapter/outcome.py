@@ -22,7 +22,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     For a `RecordEvent`: the id under which it is stored, its state, the reason if it is not simply applied, and
     whether it had been stored before (then nothing happened, and id and state are the first one's).
-    For a command of the API: `row`, what it made or changed as it then was, column by column.
+    For a command of the API: `row`, what it made or changed as it then was, column by column; for one that moved a
+    transaction also `figures`, the points in each account of its balance right after it.
     For a command that the book refused, or that met an unavailable database: `error` is the error's code, `reason` a
     sentence, and `figures` what it depends on: points in smallest units, and money as text. `field` is the field of
     the request that is at fault, if one is; `retry_after_s` says when asking again may help.

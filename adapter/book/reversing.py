@@ -48,7 +48,7 @@ def reverse_transaction(work: WorkingSet, command: ReverseTransaction, event: in
     reversal.sequence = change.balance.sequence if change.transfers else None
     work.undone.add(original.id)
     close_transaction(work, change, reversal)
-    return told(reversal, event)
+    return told(reversal, change.balance, event)
 
 
 def _refusal(work: WorkingSet, original: Transaction) -> Outcome | None:

@@ -22,7 +22,7 @@ from adapter.book.posting import finish
 from adapter.book.rationing import over_limit
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
 from adapter.book.settle import NeedsLots
-from adapter.book.state import Account, Lot, Transaction
+from adapter.book.state import Account, Balance, Lot, Transaction
 from adapter.book.transfers import Cause, move
 from adapter.outcome import Outcome
 
@@ -72,7 +72,7 @@ def begin_transaction(work: WorkingSet, command: BeginTransaction, event: int) -
     work.keep_lots(change, [lot for lot, _ in parts])
     work.labels += _labels(command)
     close_transaction(work, change, transaction)
-    return told(transaction, event)
+    return told(transaction, change.balance, event)
 
 
 def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Outcome:
@@ -98,7 +98,7 @@ def end_transaction(work: WorkingSet, command: EndTransaction, event: int) -> Ou
         give_back(change, transaction, parts, "cancelled")
     work.keep_lots(change, [lot for lot, _ in parts])
     close_transaction(work, change, transaction)
-    return told(transaction, event)
+    return told(transaction, change.balance, event)
 
 
 def unending(transaction: Transaction) -> Outcome | None:
@@ -181,7 +181,13 @@ def close_transaction(work: WorkingSet, change: Change, transaction: Transaction
     plan_next(work, key)
 
 
-def told(transaction: Transaction, event: int) -> Outcome:
-    """Return the answer: the transaction as it is then."""
+def told(transaction: Transaction, balance: Balance, event: int) -> Outcome:
+    """Return the answer: the transaction and the accounts of its balance as they are then."""
     row: dict[str, Any] = asdict(transaction)
-    return Outcome(event=event, state=transaction.state, row=row)
+    accounts: dict[str, int | str] = {
+        "pending": balance.pending,
+        "available": balance.available,
+        "reserved": balance.reserved,
+        "owed": balance.owed,
+    }
+    return Outcome(event=event, state=transaction.state, row=row, figures=accounts)

@@ -58,11 +58,20 @@ def ask(
     decimals: int = 0,
     drawn: str | None = None,
 ) -> dict[str, Any] | Repeated:
-    """Submit a command and show what it made or changed.
+    """Submit a command and show what it made or changed. Raises like `decided`; `view` shows the outcome's row."""
+    outcome, row = decided(call, command, decimals=decimals, drawn=drawn)
+    shown = view(row)
+    return Repeated(shown) if outcome.duplicate else shown
 
-    `view` shows the outcome's row; `decimals` are those of the points in the figures of a refusal. `drawn` is the prefix
-    of the command's code where that was drawn: one that is taken is drawn again. Raises `Problem` where the book
-    refuses, `Unavailable` where nothing was decided.
+
+def decided(
+    call: Call, command: ApiCommand, *, decimals: int = 0, drawn: str | None = None
+) -> tuple[Outcome, dict[str, Any]]:
+    """Submit a command; return its outcome, and the row of that.
+
+    `decimals` are those of the points in the figures of a refusal. `drawn` is the prefix of the command's code where that
+    was drawn: one that is taken is drawn again. Raises `Problem` where the book refuses, `Unavailable` where nothing was
+    decided.
     """
     outcome = call.parts.submit(command)
     for _ in range(0 if drawn is None else DRAWS_MAX):
@@ -72,8 +81,7 @@ def ask(
         outcome = call.parts.submit(command)
     if outcome.error is not None or outcome.row is None:
         raise refusal(outcome, decimals)
-    shown = view(outcome.row)
-    return Repeated(shown) if outcome.duplicate else shown
+    return outcome, outcome.row
 
 
 def shown_as(

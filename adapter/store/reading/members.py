@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from adapter import ids
 from adapter.book.people import ADDRESS
@@ -15,7 +15,7 @@ from adapter.store.database import select_by_keys
 from adapter.store.reading.paging import Page, decode_cursor, page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from adapter.clock import Millis
 
@@ -72,14 +72,13 @@ def find_member(connection: Connection, env: int, reference: str, *, deleted: bo
     Whoever was merged into another member is that one. Raises `NotFound` where there is none (a deleted one is only
     found when asked for), `Conflict` where an e-mail address belongs to several.
     """
-    found = _candidates(connection, env, reference)
 
-    def named(numbers: Iterable[int]) -> Sequence[Any]:
-        return connection.execute(_members(env).where(t.members.c.id.in_(list(numbers)))).all()
+    def named(which: ColumnElement[bool]) -> Sequence[Any]:
+        return connection.execute(_members(env).where(which)).all()
 
-    rows = named(found)
+    rows = next(filter(None, map(named, _meanings(env, reference))), ())
     if survivors := _survivors(rows):
-        rows = [*(row for row in rows if row.merged_into is None), *named(survivors)]
+        rows = [*(row for row in rows if row.merged_into is None), *named(t.members.c.id.in_(survivors))]
     return _the_one(reference, _with_sources(connection, env, rows), deleted=deleted)
 
 
@@ -148,8 +147,24 @@ def _the_one(reference: str, rows: Sequence[Row], *, deleted: bool) -> Row:
     )
 
 
-def _candidates(connection: Connection, env: int, reference: str) -> list[int]:
-    return _candidates_of(connection, env, [reference])[reference]
+def _meanings(env: int, reference: str) -> Iterator[ColumnElement[bool]]:
+    """Yield what one reference could mean, as a condition on members: our id, else a shop's, else an address."""
+    number = ids.read("mem", reference)
+    if number is not None:
+        yield t.members.c.id == number
+        return
+    source, said, customer = reference.partition(":")
+    if said and source != ADDRESS:
+        named = (
+            t.identities.c.env == env,
+            t.identities.c.source == source,
+            t.identities.c.customer == customer,
+        )
+        yield t.members.c.id.in_(select(t.identities.c.member).where(*named))
+    if "@" in reference:
+        of = (t.people.c.env == env, t.people.c.email == reference.strip().lower())
+        first = select(t.people.c.member).where(*of).order_by(t.people.c.member).limit(AMBIGUOUS_SHOWN + 1)
+        yield t.members.c.id.in_(first)
 
 
 def _candidates_of(connection: Connection, env: int, references: Iterable[str]) -> dict[str, list[int]]:

@@ -12,11 +12,9 @@ from adapter.book.state import Transaction
 from adapter.clock import LATEST
 from adapter.commands import BeginTransaction
 from adapter.points import points
-from adapter.store.reading.balances import balance_now
 from adapter.store.reading.members import source_ids
-from adapter.store.reading.snapshot import snapshot
 from adapter.store.reading.transactions import find_transaction
-from adapter.web.asking import ask, at_fault, once_of
+from adapter.web.asking import at_fault, decided, once_of
 from adapter.web.booking import CLOCKS_DIFFER_MS, ending, signed_units_of
 from adapter.web.dialects import Asked, looking, options_of
 from adapter.web.errors import Problem
@@ -89,7 +87,7 @@ def create_transaction(call: Call) -> dict[str, Any] | Repeated:
         once=once_of(call),
     )
     contact = contact_shown(call, member.source_ids)
-    return _applied(call, ask_for(call, command, definition, contact), definition, member.id)
+    return ask_for(call, command, definition, contact)
 
 
 def complete_transaction(call: Call) -> dict[str, Any] | Repeated:
@@ -105,17 +103,18 @@ def cancel_transaction(call: Call) -> dict[str, Any] | Repeated:
 def ask_for(
     call: Call, command: Any, definition: Definition, contact: int | None
 ) -> dict[str, Any] | Repeated:
-    """Submit the command of a transaction and show it. Raises `Problem` where it is refused, or was rejected."""
-    answer = ask(
-        call,
-        command,
-        lambda row: shown(call, Transaction(**row), definition, contact),
-        decimals=definition.decimals,
-    )
-    told = answer.view if isinstance(answer, Repeated) else answer
+    """Submit the command of a transaction and show it, with what is posted after it where it moved that.
+
+    Raises `Problem` where it is refused, or was rejected.
+    """
+    outcome, row = decided(call, command, decimals=definition.decimals)
+    told = shown(call, Transaction(**row), definition, contact)
     if told["status"] == "rejected":
         raise Problem("rejected", f"It was rejected, and stays so: {told['rejectReason']}")
-    return answer
+    if told["status"] == "completed" and outcome.figures is not None:
+        posted = sum(int(outcome.figures[account]) for account in ("available", "reserved"))
+        told["balance"] = number(points(posted, definition.decimals))
+    return Repeated(told) if outcome.duplicate else told
 
 
 def amount_of(call: Call, written: float, definition: Definition) -> int:
@@ -154,20 +153,7 @@ def _end(call: Call, state: str) -> dict[str, Any] | Repeated:
             raise missing("txn", call.path["tid"])
         names = source_ids(here.database, call.env, [found.member]).get(found.member, ())
     definition = call.definition(found.definition)
-    answer = ask_for(call, ending(call, found, state), definition, contact_shown(call, names))
-    return _applied(call, answer, definition, found.member)
-
-
-def _applied(
-    call: Call, answer: dict[str, Any] | Repeated, definition: Definition, member: int
-) -> dict[str, Any] | Repeated:
-    """Add what is posted now, where a transaction has just changed it; a repeated answer stays as it was decided."""
-    if isinstance(answer, Repeated) or answer["status"] != "completed":
-        return answer
-    with snapshot(call.parts.engine) as connection:
-        balance, _ = balance_now(connection, call.env, member, definition.id, call.now)
-    posted = points(balance.available + balance.reserved, definition.decimals)
-    return answer | {"balance": number(posted)}
+    return ask_for(call, ending(call, found, state), definition, contact_shown(call, names))
 
 
 def _happened(call: Call, asked: TransactionAsked) -> int:
