@@ -68,10 +68,10 @@ def balances(call: Call) -> dict[str, Any]:
     return bulk(call, asked.members, one)
 
 
-def balance_of(call: Call, member: int, definition: Definition) -> dict[str, Any]:
-    """Return one balance of a member as it is shown."""
+def balance_of(call: Call, member: int, definition: Definition, *, ending: bool = True) -> dict[str, Any]:
+    """Return one balance of a member as it is shown; without `ending` nothing is said of what ends soon."""
     found, passed = balance_now(call.database, call.env, member, definition.id, call.now)
-    ends = expiring(call.database, found, passed, call.now, horizon(call))
+    ends = expiring(call.database, found, passed, call.now, horizon(call)) if ending else None
     return balance_view(call, Entry(definition, found, ends))
 
 
@@ -104,18 +104,18 @@ def _member(call: Call) -> int:
 def balance_view(call: Call, entry: Entry) -> dict[str, Any]:
     """Return a balance as it is shown."""
     definition, ends = entry.definition, entry.expiring
-    return {
+    view: dict[str, Any] = {
         "member": ids.show("mem", entry.balance.member),
         "program": definition.program,
         "balance_definition": definition.name,
         **balances_view(entry.balance, definition.decimals),
-        "expiring": {
-            "amount": points(ends.amount, definition.decimals),
-            "next_at": None if ends.next_at is None else iso(ends.next_at),
-        },
         "sequence": entry.balance.sequence,
         "as_of": iso(call.now),
     }
+    if ends is not None:
+        next_at = None if ends.next_at is None else iso(ends.next_at)
+        view["expiring"] = {"amount": points(ends.amount, definition.decimals), "next_at": next_at}
+    return view
 
 
 ROUTES = (

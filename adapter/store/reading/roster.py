@@ -35,7 +35,7 @@ class Entry:
 
     definition: Definition
     balance: Balance
-    expiring: Expiring
+    expiring: Expiring | None  # None where nobody asked for it
 
 
 class Roster:

@@ -56,7 +56,7 @@ def balance(call: Call) -> dict[str, Any]:
     """Show a member's balance."""
     row = named(call, call.path["member"])
     definition = call.definition(settings_of(call, NAME).definition)
-    native = balance_of(call, row.id, definition)
+    native = balance_of(call, row.id, definition, ending=call.query.include_expiring)
     return _view(native, number_of(call, row.source_ids, row.id), call.query)
 
 
