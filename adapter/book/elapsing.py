@@ -41,7 +41,7 @@ def elapse(work: WorkingSet, command: Elapse) -> None:
 def let_time_pass(work: WorkingSet, change: Change) -> None:
     """Do, as a part of a change, all that is due for its balance by now; a second time there is nothing to do."""
     key = change.balance.key
-    for transaction in work.over.pop(key, ()):
+    for transaction in _over(work, key):
         change.due_at = transaction.completes_at
         _end(work, change, transaction)
     due = sorted(work.due.pop(key, []), key=lambda lot: (lot.available_at or 0, lot.id))
@@ -52,6 +52,17 @@ def let_time_pass(work: WorkingSet, change: Change) -> None:
     change.due_at = None
     expire_lots(work, change, due)
     remind(work, change, due)
+
+
+def _over(work: WorkingSet, key: BalanceKey) -> list[Transaction]:
+    """Return the pending transactions that are due: those stored before, and those that this very batch began late."""
+    stored = {one.id: one for one in work.over.pop(key, ())}
+    begun = {
+        number: one
+        for number, one in work.deadlines.get(key, {}).items()
+        if one.due_at is not None and one.due_at <= work.now
+    }
+    return list((stored | begun).values())
 
 
 def _end(work: WorkingSet, change: Change, transaction: Transaction) -> None:

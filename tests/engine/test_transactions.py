@@ -264,6 +264,17 @@ def test_the_sweep_finds_what_is_over(database: Engine) -> None:
     sound(database)
 
 
+@pytest.mark.parametrize("size", [1, 2])
+def test_what_is_begun_after_its_deadline_is_over_for_its_own_batch_too(database: Engine, size: int) -> None:
+    """It waited to be taken in for longer than it had; one batch says the same as two."""
+    member = enrolled(database, 100)
+    late = [begin(member, 2, CREDIT, 30, deadline=NOW - 5), end(member, 2, "completed")]
+    _, outcome = play(database, late, sizes=[size])
+    assert outcome.error == "transaction_expired"
+    assert amounts(database, member) == (0, 100, 0, 0)
+    sound(database)
+
+
 def test_what_a_hold_past_its_deadline_held_can_be_spent(database: Engine) -> None:
     member = enrolled(database, 100)
     play(database, [begin(member, 2, DEBIT, 100, deadline=NOW + 5)])
