@@ -212,10 +212,13 @@ def _hand_on_redemptions(work: WorkingSet, env: int, old: int, into: int) -> Non
 
 
 def _hand_on_vouchers(work: WorkingSet, env: int, old: int, into: int) -> None:
-    """Let vouchers be the other's. Where both had one for the same occasion, theirs is the occasion's from now on."""
-    for voucher in work.vouchers.values():
-        if (voucher.env, voucher.member) != (env, old):
-            continue
+    """Let vouchers be the other's. Where both had one for the same occasion, theirs is the occasion's from now on.
+
+    In the order of the occasions: one that was another's before ("… merged") finds its name taken or free by what they are,
+    not by the order in which they were read.
+    """
+    gone = [voucher for voucher in work.vouchers.values() if (voucher.env, voucher.member) == (env, old)]
+    for voucher in sorted(gone, key=lambda one: one.occasion or ""):
         if voucher.rule is not None and voucher.occasion is not None:
             what = (voucher.program, voucher.rule)
             work.occasions.pop((env, old, *what, voucher.occasion), None)

@@ -19,11 +19,14 @@ from sqlalchemy import Engine, select
 
 from adapter.commands import (
     AttributeVoucher,
+    BeginPayment,
     BeginRedemption,
+    EndPayment,
     MoveRedemption,
     MoveVoucher,
     Once,
     PlaceOrder,
+    ReverseTransaction,
 )
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
@@ -119,6 +122,7 @@ class Book(RuleBasedStateMachine):
         configure(self.engine, MAIN)
         self.now = NOW
         self.waiting: list[Command] = []
+        self.payments: list[int] = []
         self.count = 0
         self.checked = True
 
@@ -251,6 +255,20 @@ class Book(RuleBasedStateMachine):
         if found is not None:
             self.ask(end(found.member, found.id, state, definition=found.definition))
 
+    @rule(which=st.integers(0, 30))
+    def a_transaction_is_undone(self, which: int) -> None:
+        found = self.some(t.transactions, which)
+        if found is not None:
+            command = ReverseTransaction(
+                env=1,
+                id=10_000 + self.count,
+                transaction=found.id,
+                member=found.member,
+                definition=found.definition,
+                received_at=self.now,
+            )
+            self.ask(command)
+
     @rule(
         which=st.integers(0, 5),
         reward=st.sampled_from(["off", "bag"]),
@@ -271,6 +289,38 @@ class Book(RuleBasedStateMachine):
             received_at=self.now,
         )
         self.ask(command)
+
+    @rule(
+        which=st.integers(0, 30),
+        who=st.none() | CUSTOMERS,
+        state=st.sampled_from(["pending", "completed", "failed"]),
+    )
+    def a_payment_is_rehearsed(self, which: int, who: str | None, state: str) -> None:
+        found = self.some(t.redemptions, which)
+        command = BeginPayment(
+            env=1,
+            id=30_000 + self.count,
+            source="shop",
+            program="main",
+            amount=4000,
+            currency="EUR",
+            member=40_000 + self.count,
+            customer=who,
+            redemptions=() if found is None else (found.id,),
+            state=state,
+            received_at=self.now,
+        )
+        self.payments.append(command.id)
+        self.ask(command)
+
+    @rule(which=st.integers(0, 9), state=st.sampled_from(["completed", "failed", "cancelled", "expired"]))
+    def a_rehearsed_payment_ends(self, which: int, state: str) -> None:
+        if self.payments:
+            payment = self.payments[which % len(self.payments)]
+            command = EndPayment(
+                env=1, payment=payment, source="shop", program="main", state=state, received_at=self.now
+            )
+            self.ask(command)
 
     @rule(
         which=st.integers(0, 30),

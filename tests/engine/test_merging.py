@@ -381,6 +381,26 @@ def test_vouchers_go_over_and_those_of_one_occasion_do_not_collide(database: Eng
     assert audit(database) == []
 
 
+@pytest.mark.parametrize("first", [1, 2])
+def test_which_voucher_keeps_its_name_does_not_depend_on_which_is_older(database: Engine, first: int) -> None:
+    """Ada has one of another merge too, so two of hers want names that are taken or about to be."""
+    ada, bea = two(database)
+    fields = {"env": 1, "program": "main", "state": "active", "value": 500, "currency": "EUR", "decided": 0,
+              "rule": "birthday", "attributed_at": NOW, "updated_at": NOW}  # fmt: skip
+    rows = [(first, ada, "PLAIN", "2026"), (3 - first, ada, "AGAIN", "2026 merged"), (3, bea, "BEA", "2026")]
+    with database.begin() as connection:
+        for number, member, code, occasion in rows:
+            one = {"id": number, "member": member, "code": code, "occasion": occasion}
+            connection.execute(t.vouchers.insert().values(fields | one))
+    done(database, merge(ada, bea))
+    with database.connect() as connection:
+        found = connection.execute(select(t.vouchers.c.code, t.vouchers.c.occasion)).all()
+    assert {tuple(row) for row in found} == {
+        ("BEA", "2026"), ("PLAIN", "2026 merged"), ("AGAIN", "2026 merged merged")
+    }  # fmt: skip
+    assert audit(database) == []
+
+
 def test_merged_while_both_are_written_to_by_two_doors(database: Engine, database_url: str) -> None:
     """Orders, credits and a merge at once, through two doors: nothing is lost, and late ones reach the survivor."""
     ada, bea = two(database)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, select, text
 
 from adapter.store import tables as t
 from adapter.store.booked import booked_since
@@ -100,10 +100,13 @@ def test_a_retired_balance_takes_nothing_more(database: Engine) -> None:
 
 
 def test_a_limit_is_looked_up_along_its_index(database: Engine) -> None:
+    """With so many older ones that no planner would read them all."""
     member = member_with(database, 100, limits=[HUNDRED])
-    with database.begin() as connection:
-        if connection.dialect.name != "sqlite":
-            connection.execute(text("SET LOCAL enable_seqscan = off"))
+    with database.connect() as connection:
+        one = dict(connection.execute(select(t.transactions)).mappings().one())
+        older = [one | {"id": 1000 + number, "created_at": NOW - number * DAY} for number in range(2000)]
+        connection.execute(insert(t.transactions), older)
+        connection.execute(text("ANALYZE"))
         asked: list[Any] = []
         plain = connection.exec_driver_sql
         connection.exec_driver_sql = lambda *given: asked.append(given) or plain(*given)  # type: ignore[method-assign,func-returns-value] # - listens in
@@ -111,4 +114,5 @@ def test_a_limit_is_looked_up_along_its_index(database: Engine) -> None:
         ((statement, values),) = asked
         plan = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
         shown = str(plain(f"{plan} {statement}", values).all())
+        connection.rollback()
     assert "ix_transactions_booked" in shown
