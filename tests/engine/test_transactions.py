@@ -268,7 +268,7 @@ def test_the_sweep_finds_what_is_over(database: Engine) -> None:
 def test_what_is_begun_after_its_deadline_is_over_for_its_own_batch_too(database: Engine, size: int) -> None:
     """It waited to be taken in for longer than it had; one batch says the same as two."""
     member = enrolled(database, 100)
-    late = [begin(member, 2, CREDIT, 30, deadline=NOW - 5), end(member, 2, "completed")]
+    late: list[Command] = [begin(member, 2, CREDIT, 30, deadline=NOW - 5), end(member, 2, "completed")]
     _, outcome = play(database, late, sizes=[size])
     assert outcome.error == "transaction_expired"
     assert amounts(database, member) == (0, 100, 0, 0)
