@@ -1,7 +1,8 @@
 """`make bench`: ratios of one run, interleaved and repeated. Absolute figures are this machine's and this minute's.
 
 webhooks    durable events per second over HTTP, against (a) a Flask route that only checks the HMAC and parses the
-            same body on the same server, and (b) our own code committing once for each request
+            same body on the same server, and (b) our own code committing once for each request; the same with every
+            event of one member, and with few connections
 latencies   p50 and p99 of the same rounds
 deliveries  claimed, signed, sent and recorded per second, against a bare loop of `requests` posts on as many threads
 costs       statements and bytes written per event; memory of all processes under that load
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 THREADS = 64
+_RECEIVER = f"/webhooks/{hooks.SOURCE}"
 console = Console(width=110)
 
 
@@ -90,6 +92,8 @@ def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
     rounds: dict[str, list[Measured]] = {
         "checks and parses only (a)": [],
         "durable": [],
+        "durable, every one of the same member": [],
+        "durable, on 4 connections": [],
         "one commit a request (b)": [],
     }
     memory = 0.0
@@ -99,10 +103,15 @@ def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
         with baseline(THREADS) as port:
             rounds["checks and parses only (a)"].append(_round(port, "/check", options))
         with _served(url) as (port, process):
-            rounds["durable"].append(_round(port, f"/webhooks/{hooks.SOURCE}", options))
+            rounds["durable"].append(_round(port, _RECEIVER, options))
             memory = max(memory, memory_mb(process))
+            hot = hooks.requests(port, members=1)
+            rounds["durable, every one of the same member"].append(_load(port, hot, options))
+            rounds["durable, on 4 connections"].append(
+                _load(port, hooks.requests(port), options, connections=4)
+            )
         with _served(url, door__batch_max=1) as (port, _):
-            rounds["one commit a request (b)"].append(_round(port, f"/webhooks/{hooks.SOURCE}", options))
+            rounds["one commit a request (b)"].append(_round(port, _RECEIVER, options))
     _print(name, rounds, memory)
 
 
@@ -115,7 +124,13 @@ def _served(url: str, **settings: object) -> Iterator[tuple[int, psutil.Process]
 def _round(port: int, path: str, options: argparse.Namespace) -> Measured:
     requests = hooks.requests(port, path=path)
     drive(port, requests, connections=options.connections, seconds=0.5)  # warm up
-    return drive(port, requests, connections=options.connections, seconds=options.seconds)
+    return _load(port, requests, options)
+
+
+def _load(
+    port: int, requests: Iterator[bytes], options: argparse.Namespace, connections: int | None = None
+) -> Measured:
+    return drive(port, requests, connections=connections or options.connections, seconds=options.seconds)
 
 
 def _print(name: str, rounds: dict[str, list[Measured]], memory: float) -> None:
@@ -128,9 +143,10 @@ def _print(name: str, rounds: dict[str, list[Measured]], memory: float) -> None:
         p50, p99 = (statistics.median(one.quantile(share) for one in measured) for share in (0.5, 0.99))
         table.add_row(kind, f"{rates[kind]:.0f}", f"{p50:.1f}", f"{p99:.1f}", str(bad))
     console.print(table)
-    check, ours, single = rates.values()
+    check, ours, hot, _, single = rates.values()
     console.print(
         f"durable / (a) = [bold]{ours / check:.2f}[/]   durable / (b) = [bold]{ours / single:.1f}[/]   "
+        f"one member / all = [bold]{hot / ours:.2f}[/]   "
         f"memory of all processes under load: [bold]{memory:.0f} MB[/]\n",
     )
 

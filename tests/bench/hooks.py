@@ -20,10 +20,10 @@ BODY_BYTES = 3400
 _numbers = count(1)
 
 
-def requests(port: int, *, path: str = f"/webhooks/{SOURCE}") -> Iterator[bytes]:
-    """Yield signed requests without end; every one is another order."""
+def requests(port: int, *, path: str = f"/webhooks/{SOURCE}", members: int = MEMBERS) -> Iterator[bytes]:
+    """Yield signed requests without end; every one is another order, of so many members in turn."""
     for number in _numbers:
-        yield request(port, path, order(number))
+        yield request(port, path, order(number, members))
 
 
 def request(port: int, path: str, body: bytes) -> bytes:
@@ -37,8 +37,9 @@ def request(port: int, path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def order(number: int) -> bytes:
+def order(number: int, members: int = MEMBERS) -> bytes:
     """Return an order of three lines that is paid and completed: it earns and posts at once."""
+    customer = number % members + 1
     lines = [
         {
             "id": number * 10 + line,
@@ -59,7 +60,7 @@ def order(number: int) -> bytes:
         "number": str(number),
         "status": "completed",
         "currency": "EUR",
-        "customer_id": number % MEMBERS + 1,
+        "customer_id": customer,
         "date_created_gmt": "2026-11-01T10:00:00",
         "date_modified_gmt": "2026-11-02T10:00:00",
         "date_paid_gmt": "2026-11-01T10:05:00",
@@ -68,7 +69,7 @@ def order(number: int) -> bytes:
         "shipping_total": "4.90",
         "total": "94.87",
         "total_tax": "0.00",
-        "billing": {"first_name": "Ada", "email": f"ada{number % MEMBERS}@example.com"},
+        "billing": {"first_name": "Ada", "email": f"ada{customer}@example.com"},
         "line_items": lines,
         "refunds": [],
     }
