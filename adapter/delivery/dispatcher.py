@@ -47,6 +47,9 @@ log = structlog.get_logger(__name__)
 
 Job = tuple[Claimed, Endpoint]
 
+FIRST_PAUSE_S = 0.02
+"""How soon it is looked again after there was something to do; each further look takes twice as long."""
+
 
 class Dispatcher:
     """Sends everything that is due. `run` is for a thread of its own; `run_once` for tests and commands."""
@@ -89,14 +92,22 @@ class Dispatcher:
 
     def run(self, stop: threading.Event) -> None:
         """Send until `stop` is set; then finish and record what is in flight."""
+        worked_at = time.monotonic()
         while not stop.is_set():
             try:
                 worked = self._turn()
             except Exception:  # the top of the loop: whatever happened, others wait to be sent
                 log.exception("a turn of delivery failed")
                 worked = False
-            self._gather(0.0 if worked and not self._slots.in_flight else self._settings.poll_s)
+            if worked:
+                worked_at = time.monotonic()
+            at_once = worked and not self._slots.in_flight
+            self._gather(0.0 if at_once else self._pause(time.monotonic() - worked_at))
         self.drain()
+
+    def _pause(self, quiet_s: float) -> float:
+        """Return how long to wait before the next look: under a steady trickle soon, the longer it was quiet the longer."""
+        return min(max(quiet_s, FIRST_PAUSE_S), self._settings.poll_s)
 
     def run_once(self) -> int:
         """Send everything that is due now and wait for nothing later; return the number of attempts."""

@@ -17,7 +17,7 @@ class DeliverySettings:
     workers: int = 32  # requests in flight to endpoints that answer
     slow_workers: int = 96  # further threads, only for requests that wait longer than `slow_after_s`
     slow_after_s: float = 1.0  # an endpoint that lets a request wait longer is slow until it answers sooner
-    poll_s: float = 0.2  # how long an idle dispatcher waits before it looks again
+    poll_s: float = 0.2  # the longest that a dispatcher waits before it looks again; a busy one looks sooner
     linger_s: float = 0.01  # how long answers are gathered before they are recorded in one commit
     housekeeping_s: float = 1.0  # how often replays are fed and disabled endpoints are looked at
     connect_timeout_s: float = 5.0

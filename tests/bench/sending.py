@@ -10,14 +10,20 @@ import multiprocessing
 import selectors
 import socket
 import statistics
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import requests
+from sqlalchemy import select
 
 from adapter.clock import now
 from adapter.delivery import signing
+from adapter.delivery.dispatcher import Dispatcher
+from adapter.ids import new_id
+from adapter.store import tables as t
+from adapter.store.configuration import CatalogCache
 from adapter.store.database import open_database
 from tests.bench.service import fresh
 from tests.delivery.world import SECRET, World
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 THREADS = 32
+RATE, RATE_SECONDS = 50, 5  # messages a second, each to four endpoints
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 BODY = b'{"type": "balance.updated", "data": "' + b"x" * 900 + b'"}'
 
@@ -95,8 +102,31 @@ def dispatched(world: World, count: int) -> float:
     return made / took_s
 
 
+def waits(world: World) -> list[int]:
+    """Return for how many milliseconds each message waited for its answer, while so many a second are queued."""
+    first, stop = new_id(now()), threading.Event()
+    dispatcher = Dispatcher(world.engine, CatalogCache(world.engine), now)
+    running = threading.Thread(target=dispatcher.run, args=(stop,))
+    running.start()
+    begun = time.perf_counter()
+    for number in range(RATE * RATE_SECONDS):
+        time.sleep(max(begun + number / RATE - time.perf_counter(), 0))
+        world.now = now()
+        world.message()
+    stop.set()
+    running.join()
+    dispatcher = Dispatcher(world.engine, CatalogCache(world.engine), now)
+    dispatcher.run_once()  # what was queued last
+    dispatcher.drain()
+    sent = t.attempts.c.started_at + t.attempts.c.duration_ms - t.deliveries.c.created_at
+    same = (t.attempts.c.env == t.deliveries.c.env) & (t.attempts.c.delivery == t.deliveries.c.id)
+    query = select(sent).select_from(t.attempts.join(t.deliveries, same)).where(t.deliveries.c.id >= first)
+    with world.engine.connect() as connection:
+        return sorted(connection.execute(query).scalars())
+
+
 def show(console: Console, name: str, url: str, *, count: int = 2_000, rounds: int = 3) -> None:
-    """Print the medians and their ratio."""
+    """Print the medians and their ratio, and how long a message waits under a steady load."""
     mine, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=receive, args=(theirs,), daemon=True)
     process.start()
@@ -108,6 +138,7 @@ def show(console: Console, name: str, url: str, *, count: int = 2_000, rounds: i
     for number in range(4):
         world.endpoint(f"{receiver}/{number}", concurrency=THREADS)
     pairs = [(dispatched(world, count), bare_loop(receiver, count)) for _ in range(rounds)]
+    waited = waits(world)
     engine.dispose()
     process.terminate()
     process.join()
@@ -115,4 +146,8 @@ def show(console: Console, name: str, url: str, *, count: int = 2_000, rounds: i
     console.print(
         f"{name}: {ours:.0f} deliveries/s claimed, signed, sent and recorded; bare loop of requests on {THREADS} threads "
         f"{bare:.0f}/s; ratio [bold]{ours / bare:.2f}[/]",
+    )
+    p50, p95 = (waited[int(len(waited) * share)] for share in (0.5, 0.95))
+    console.print(
+        f"{name}: from queued to answered, {RATE} messages a second to four endpoints each: p50 {p50} ms, p95 {p95} ms"
     )
