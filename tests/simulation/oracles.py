@@ -1,0 +1,112 @@
+"""What must be true at the end of every run, whatever happened in it. Each oracle names what it objects to."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError
+
+from adapter.commands import RecordEvent
+from adapter.engine.audit import audit
+from adapter.engine.batch import Batcher
+from adapter.ids import show
+from adapter.store import tables as t
+from adapter.store.database import in_unit_of_work
+from tests.shop import snapshot
+from tests.simulation.history import broken
+from tests.simulation.stage import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from tests.simulation.lives import Life
+    from tests.simulation.sending import Network
+    from tests.simulation.stage import Stage
+    from tests.simulation.taking import Intake
+
+
+def book_objections(made: Stage, intake: Intake, lives: list[Life]) -> Iterator[str]:
+    """Judge the ledger: by its own rows, by its history, by arithmetic, and by a run that nothing disturbed."""
+    yield from audit(made.engine)
+    with made.engine.connect() as connection:
+        yield from broken(connection)
+    yield from _overdue(made)
+    yield from _worth(made.engine, lives)
+    yield from _missing(made.engine, intake)
+    yield from _disturbed(made, intake)
+
+
+def _overdue(made: Stage) -> Iterator[str]:
+    c = t.lots.c
+    query = select(c.id).where(c.available > 0, c.expires_at <= made.now)
+    with made.engine.connect() as connection:
+        for lot in connection.execute(query).scalars():
+            yield f"lot {lot} is over and swept, and has points available"
+
+
+def _worth(engine: Engine, lives: list[Life]) -> Iterator[str]:
+    with engine.connect() as connection:
+        kept = {row.ref: row for row in connection.execute(select(t.orders))}
+    for life in lives:
+        row = kept.get(life.ref)
+        if row is None:
+            yield f"order {life.ref} is not there"
+        elif (row.award, row.retained) != (life.award, life.retained):
+            yield f"order {life.ref} keeps {row.retained} of {row.award}, not {life.retained} of {life.award}"
+
+
+def _missing(engine: Engine, intake: Intake) -> Iterator[str]:
+    """Find what was answered, and is not there."""
+    with engine.connect() as connection:
+        events = {bytes(key) for key in connection.execute(select(t.events.c.key)).scalars()}
+        keys = {bytes(key) for key in connection.execute(select(t.idempotency_keys.c.key)).scalars()}
+    for key, (command, _) in intake.answered.items():
+        if key not in (events if isinstance(command, RecordEvent) else keys):
+            yield f"{type(command).__name__} was answered, and is not there"
+
+
+def _disturbed(made: Stage, intake: Intake) -> Iterator[str]:
+    """Compare with the same commands at the same instants, one by one and each once, while nothing fails."""
+    with stage(made.program, "calm") as calm:
+        one_by_one = Batcher(calm.world.clock)
+        try:
+            for calm.world.now, command in intake.committed:
+                in_unit_of_work(calm.engine, partial(one_by_one, commands=[command]))
+        except (DBAPIError, LookupError) as error:
+            yield f"undisturbed it fails: {error!r}"
+        here, there = (_state(engine) for engine in (made.engine, calm.engine))
+    for name in here:
+        if here[name] != there[name]:
+            yield f"{name} are {here[name]}, but undisturbed {there[name]}"
+
+
+def _state(engine: Engine) -> dict[str, Any]:
+    c = t.transactions.c
+    query = select(c.id, c.state, c.amount).where(c.order_ref.is_(None), c.id < 100_000).order_by(c.id)
+    with engine.connect() as connection:
+        transactions = [tuple(row) for row in connection.execute(query)]
+    return {**snapshot(engine), "transactions": transactions}
+
+
+def delivery_objections(made: Stage, network: Network, replays: list[tuple[int, Any]]) -> Iterator[str]:
+    """Judge the sending: every message reached every endpoint, and nothing is called delivered that was not."""
+    world = made.world
+    with made.engine.connect() as connection:
+        messages = connection.execute(select(t.messages.c.id)).scalars().all()
+        urls: dict[int, str] = {row.id: row.url for row in connection.execute(select(t.endpoints))}
+    for message in messages:
+        for url in urls.values():
+            if (url, show("msg", message)) not in network.accepted:
+                yield f"message {message} never reached {url}"
+    for row in world.deliveries():
+        if row.state != "delivered":
+            yield f"delivery {row.id} ends {row.state}"
+        elif (urls[row.endpoint], show("msg", row.message)) not in network.accepted:
+            yield f"delivery {row.id} is called delivered, and no receiver said so"
+    for before, row in replays:
+        if (urls[row.endpoint], show("msg", row.message)) not in network.received[before:]:
+            yield f"delivery {row.id} was to be replayed, and was not sent again"

@@ -1,0 +1,209 @@
+"""The stage of one run: a database in memory, one clock, and faults that strike when they are told to."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count, product
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from sqlalchemy import Engine, delete, event
+from sqlalchemy.exc import OperationalError
+
+from adapter import ids
+from adapter.delivery import sender
+from adapter.program.model import Program
+from adapter.store import tables as t
+from adapter.store.database import in_unit_of_work, open_database
+from tests.delivery.world import World
+from tests.shop import NOW, configure, enrol, play
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from adapter.clock import Millis
+
+MEMBERS = {1001: "7000", 1002: "7001", 1003: "7002"}  # the API knows their ids, the shop what it calls them
+TIMEOUT_S = 5
+PATIENCE = 20  # retries of a delivery: more than a run is long
+
+
+class Crash(BaseException):
+    """The process ends here, whatever it was doing."""
+
+
+def _program(award_on: str, hold_days: int, shortfall: str) -> Program:
+    return Program.model_validate(
+        {
+            "name": "main",
+            "earning": {"rate": "1", "award_on": award_on, "hold_days": hold_days},
+            "expiry": {"days": 9},
+            "clawback": {"shortfall": shortfall},
+            "redeeming": {"currency": "EUR"},
+            "rewards": [{"id": "bag", "kind": "item", "cost": 15}],
+        }
+    )
+
+
+PROGRAMS = tuple(
+    _program(*one)
+    for one in product(("order.placed", "payment.completed", "order.shipped"), (0, 2), ("owed", "waived"))
+)
+
+
+@dataclass
+class Faults:
+    """Strikes once: at the so-manieth statement from now, or at the commit, before it or right after it."""
+
+    left: int | None = None
+    at_commit: str | None = None
+    error: type[BaseException] = Crash
+    commits: int = 0
+
+    def arm(self, where: str, statements: int, error: type[BaseException]) -> None:
+        self.left = statements if where == "statement" else None
+        self.at_commit = None if where == "statement" else where
+        self.error = error
+
+    def disarm(self) -> None:
+        self.left = self.at_commit = None
+
+    def strike(self) -> None:
+        self.disarm()
+        if self.error is Crash:
+            raise Crash
+        raise OperationalError("the database went away", None, sqlite3.OperationalError("gone"))
+
+    def on_statement(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.strike()
+
+    def on_commit(self, connection: Any) -> None:
+        where = self.at_commit
+        if where == "before commit":
+            self.strike()
+        self.commits += 1
+        if where == "after commit":
+            connection.connection.driver_connection.commit()
+            self.strike()
+
+
+@dataclass
+class Stage:
+    """One book, its subscribers and its clock. `elapsed_ms` never goes back, `world.now` may."""
+
+    program: int
+    engine: Engine
+    world: World
+    faults: Faults = field(default_factory=Faults)
+    elapsed_ms: int = 0
+
+    @property
+    def now(self) -> Millis:
+        return self.world.now
+
+    def pass_time(self, ms: int) -> None:
+        self.world.now += ms
+        self.elapsed_ms += max(ms, 0)
+
+    def monotonic(self) -> float:
+        return self.elapsed_ms / 1000
+
+
+@cache
+def _empty(program: int) -> bytes:
+    """Return a database with everything that a run begins with."""
+    engine = open_database("sqlite://")
+    t.metadata.create_all(engine)
+    configure(engine, PROGRAMS[program])
+    with engine.begin() as connection:
+        connection.execute(delete(t.endpoints))
+    world = World(engine, now=NOW)
+    for number, ordered in ((1, False), (2, True)):
+        world.endpoint(
+            f"http://receiver-{number}.test/hook",
+            events=["balance.updated"],
+            schedule=[5] * PATIENCE,
+            timeout=TIMEOUT_S,
+            ordered=ordered,
+        )
+    play(engine, [enrol(member, customer=("shop", name)) for member, name in MEMBERS.items()])
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        found: bytes = driver.serialize()
+    engine.dispose()
+    return found
+
+
+class Shelf:
+    """An engine that outlives its books: it knows its statements, and each of its connections is to the book of now.
+
+    A crash closes a connection, and what is in memory must outlive it.
+    """
+
+    def __init__(self) -> None:
+        self.book: sqlite3.Connection | None = None
+        self.faults = Faults()
+        self.engine = open_database("sqlite://")
+        closing: Any = self.engine.dialect
+        closing.do_close = closing.do_terminate = lambda connection: connection.rollback()
+        event.listen(self.engine, "do_connect", lambda *_: self.book)
+        event.listen(self.engine, "before_cursor_execute", self._on_statement)
+        event.listen(self.engine, "commit", self._on_commit)
+
+    def _on_statement(self, *_: Any) -> None:
+        self.faults.on_statement()
+
+    def _on_commit(self, connection: Any) -> None:
+        self.faults.on_commit(connection)
+
+    def put(self, begun: bytes, faults: Faults) -> Engine:
+        self.clear()
+        self.book = sqlite3.connect(":memory:", check_same_thread=False)
+        self.book.deserialize(begun)
+        self.faults = faults
+        return self.engine
+
+    def clear(self) -> None:
+        self.engine.dispose()
+        if self.book is not None:
+            self.book.close()
+        self.book = None
+
+
+_shelf = cache(lambda _name: Shelf())
+
+
+@contextmanager
+def stage(program: int, name: str = "disturbed") -> Iterator[Stage]:
+    """Set up a fresh stage; ids are counted from the same number each time. One of each name at a time."""
+    ids._count, faults = count(), Faults()
+    begun, shelf = _empty(program), _shelf(name)
+    engine = shelf.put(begun, faults)
+    ids._count = count(100_000)
+    try:
+        yield Stage(program, engine, World(engine, now=NOW), faults)
+    finally:
+        shelf.clear()
+
+
+@contextmanager
+def determined() -> Iterator[None]:
+    """Take out what differs from run to run: drawn ids, waits for a database, the time that a request takes, logs."""
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as after:
+        patch.setattr(ids, "_count", count())
+        patch.setattr(in_unit_of_work, "__kwdefaults__", {"for_s": 0.0, "sleep": lambda _s: None})
+        patch.setattr(sender, "_since_ms", lambda _started: 0)
+        patch.setattr(
+            sender, "OutboundAdapter", lambda **_: None
+        )  # it is replaced; its certificates take long to read
+        after.callback(structlog.configure, wrapper_class=structlog.get_config()["wrapper_class"])
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+        yield

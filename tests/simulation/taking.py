@@ -1,0 +1,91 @@
+"""Taking in: a door without its thread, and senders who send again whatever was not answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from adapter.commands import RecordEvent
+from adapter.engine.door import Door
+from adapter.engine.sweep import due_balances, due_members
+from adapter.errors import Unavailable
+from adapter.store import tables as t
+from tests.simulation.lives import key_of
+from tests.simulation.stage import Crash
+
+if TYPE_CHECKING:
+    from adapter.clock import Millis
+    from adapter.commands import Command
+    from adapter.engine.door import Waiting
+    from adapter.outcome import Outcome
+    from tests.simulation.stage import Stage
+
+
+@dataclass
+class Intake:
+    """What waits to be taken in, what was answered, and what was committed, in which order and when."""
+
+    stage: Stage
+    waiting: list[Command] = field(default_factory=list)
+    answered: dict[bytes, tuple[Command, Outcome]] = field(default_factory=dict)
+    committed: list[tuple[Millis, Command]] = field(default_factory=list)
+    objections: list[str] = field(default_factory=list)
+    effective: set[bytes] = field(default_factory=set)  # the keys that are in the book
+    door: Door = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.door = Door(self.stage.engine, self.stage.world.clock)
+
+    def due(self) -> list[Command]:
+        """Return what the sweep asks for now."""
+        now, engine = self.stage.now, self.stage.engine
+        return [*due_balances(engine, now, 50), *due_members(engine, now, 50)]
+
+    def take(self, commands: list[Command]) -> None:
+        """Take one batch in; what is not answered keeps waiting."""
+        told: list[tuple[Command, Outcome | Unavailable]] = []
+        batch: list[Waiting] = [(one, _listener(told, one)) for one in commands]
+        commits = self.stage.faults.commits
+        try:
+            self.door._process(batch)
+        except Crash:
+            told.clear()
+            self.restart()
+        self.stage.faults.disarm()
+        if self.stage.faults.commits > commits:
+            self._note_committed(commands)
+        for command, answer in told:
+            if not isinstance(answer, Unavailable):
+                self._hear(command, answer)
+
+    def _note_committed(self, commands: list[Command]) -> None:
+        in_turn = sorted(
+            commands, key=lambda one: not isinstance(one, RecordEvent)
+        )  # as a batch decides them
+        self.committed += [(self.stage.now, one) for one in in_turn if key_of(one) not in self.effective]
+        with self.stage.engine.connect() as connection:
+            for column in (t.events.c.key, t.idempotency_keys.c.key):
+                self.effective |= {bytes(key) for key in connection.execute(select(column)).scalars()}
+
+    def _hear(self, command: Command, outcome: Outcome) -> None:
+        if command in self.waiting:
+            self.waiting.remove(command)
+        key = key_of(command)
+        if outcome.error == "internal_error" or outcome.state == "rejected":
+            self.objections.append(f"the door cannot decide {type(command).__name__}: {outcome.reason}")
+        if key is None or outcome.error is not None:
+            return
+        _, first = self.answered.setdefault(key, (command, outcome))
+        if (first.event, first.state, first.row) != (outcome.event, outcome.state, outcome.row) and not (
+            isinstance(command, RecordEvent) and first.event == outcome.event
+        ):
+            self.objections.append(f"{type(command).__name__} was answered twice, and not alike")
+
+
+def _listener(told: list[tuple[Command, Outcome | Unavailable]], command: Command) -> Any:
+    return lambda answer: told.append((command, answer))
