@@ -59,9 +59,9 @@ def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
 
 
 def run_work(settings: Settings, *, sweeping: bool) -> None:
-    """Be the dispatcher; on a machine of its own also the sweep, through a door of its own."""
+    """Be the dispatcher, and retention beside it; on a machine of its own also the sweep, through a door of its own."""
     from adapter.delivery.dispatcher import Dispatcher
-    from adapter.engine import sweep
+    from adapter.engine import retention, sweep
     from adapter.engine.door import Door
     from adapter.store.configuration import CatalogCache
     from connectors.vendors import VENDORS
@@ -79,11 +79,19 @@ def run_work(settings: Settings, *, sweeping: bool) -> None:
                 interval_s=settings.sweep.interval_s,
                 batch=settings.sweep.batch,
             )
-            sweeper = threading.Thread(target=run, name="sweep")
-            sweeper.start()
-            stack.callback(sweeper.join)
+            _beside(stack, "sweep", run)
+        kept = settings.retention.retention()
+        _beside(stack, "retention", lambda: retention.run(engine, kept, clock.now, stop))
+        stack.callback(stop.set)  # whatever ends the dispatcher ends what is beside it
         delivery = settings.delivery.delivery()
         Dispatcher(engine, CatalogCache(engine), clock.now, delivery, vendors=VENDORS).run(stop)
+
+
+def _beside(stack: ExitStack, name: str, run: Callable[[], None]) -> None:
+    """Run something on a thread of its own, and wait for its end at the end."""
+    thread = threading.Thread(target=run, name=name)
+    thread.start()
+    stack.callback(thread.join)
 
 
 def web() -> Lane:

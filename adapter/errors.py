@@ -8,6 +8,7 @@
     ├── ConnectorFailed           a connector tripped over what it read
     ├── Refused                   a command that the book's rules forbid
     │   ├── NotFound
+    │   │   └── Gone              it is not kept any more
     │   └── Conflict
     └── Unavailable               nothing is wrong with the request; ask again (retryable)
         ├── Busy                  the door's queue is full
@@ -76,6 +77,12 @@ class NotFound(Refused):
     """There is no such thing here."""
 
     code = "not_found"
+
+
+class Gone(NotFound):
+    """It is not kept any more."""
+
+    code = "gone"
 
 
 class Conflict(Refused):

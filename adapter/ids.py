@@ -38,6 +38,16 @@ def new_id(now: Millis) -> int:
     return (max(now - _EPOCH_MS, 0) << _LOW_BITS) + next(_count)
 
 
+def first_id(at: Millis) -> int:
+    """Return the number below which all ids of earlier instants are."""
+    return max(at - _EPOCH_MS, 0) << _LOW_BITS
+
+
+def made_at(number: int) -> Millis:
+    """Return when an id was drawn."""
+    return (number >> _LOW_BITS) + _EPOCH_MS
+
+
 def show(prefix: str, number: int) -> str:
     """Write an id as people see it: `show("mem", 5)` is `mem_0000000000005`."""
     return (

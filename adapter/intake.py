@@ -15,8 +15,9 @@ import orjson
 import structlog
 
 from adapter.commands import RecordEvent
-from adapter.errors import AdapterError, ConfigurationError, ConnectorFailed, Ignored, Rejected
+from adapter.errors import AdapterError, ConfigurationError, ConnectorFailed, Gone, Ignored, Rejected
 from adapter.events import Event
+from adapter.ids import show
 from adapter.outcome import EventState
 from connectors.base import RawEvent, SourceSettings, event_key
 
@@ -82,8 +83,14 @@ def command_of(
 def command_again(source: Source, connector: Connector, row: Any) -> RecordEvent:
     """Return the command that takes a stored event in again: read by today's connector, under its own key.
 
-    `row` has the event's `id`, `key`, `headers` (JSON), `body` and `received_at`.
+    `row` has the event's `id`, `key`, `headers` (JSON), `body`, `received_at` and `emptied_at`.
+
+    Raises `Gone` where its headers and body were removed.
     """
+    if row.emptied_at is not None:
+        raise Gone(
+            f"the headers and the body of {show('evt', row.id)} were removed; what it said cannot be read again"
+        )
     raw = RawEvent(orjson.loads(row.headers), bytes(row.body), row.received_at)
     command = command_of(source, connector, raw, event_id=row.id)
     return msgspec.structs.replace(command, key=bytes(row.key))
@@ -115,7 +122,9 @@ def settings_of(source: Source) -> SourceSettings:
 
 def understand(source: Source, connector: Connector, raw: RawEvent) -> Understood:
     """Ask the connector what a webhook says. Never raises: what goes wrong inside is a reason to reject."""
-    topic = clean(guarded(source, lambda: connector.topic(raw), otherwise=lambda: ""), TOPIC_LENGTH) or "unknown"
+    topic = (
+        clean(guarded(source, lambda: connector.topic(raw), otherwise=lambda: ""), TOPIC_LENGTH) or "unknown"
+    )
     key = guarded(source, lambda: connector.key(raw), otherwise=lambda: event_key("body", raw.body))
     events: tuple[Event, ...] = ()
     try:

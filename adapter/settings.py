@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from adapter.errors import ConfigurationError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from adapter.delivery.settings import DeliverySettings
     from adapter.engine.door import DoorSettings
+    from adapter.store.retention import RetentionSettings
     from adapter.web.parts import WebSettings
 
 PREFIX = "LOYALTY_"
@@ -36,6 +37,7 @@ SECRET_LEAST = 32
 _HERE = Path(__file__).parent
 
 Whole = Annotated[int, Field(ge=1)]
+Days = Annotated[int, Field(ge=0, le=36_500)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -146,6 +148,30 @@ class Sweep(Section):
     batch: Annotated[int, Field(ge=1, le=10_000)]
 
 
+class Retention(Section):
+    messages_days: Days
+    dead_letters_days: Days
+    events_days: Days
+    sessions_days: Days
+    batch: Annotated[int, Field(ge=1, le=10_000)]
+    interval_s: Seconds
+
+    @field_validator("dead_letters_days")
+    @classmethod
+    def _is_no_less_than_of_what_was_taken(cls, days: int, info: ValidationInfo) -> int:
+        if 0 < days < info.data.get("messages_days", 0):
+            raise ValueError(
+                "a dead letter is kept no shorter than what was taken: it must be 0 or at least messages_days"
+            )
+        return days
+
+    def retention(self) -> RetentionSettings:
+        """Return them as what removes takes them."""
+        from adapter.store.retention import RetentionSettings
+
+        return RetentionSettings(**self.model_dump())
+
+
 class Log(Section):
     level: Literal["debug", "info", "warning", "error"]
     format: Literal["text", "json"]
@@ -165,6 +191,7 @@ class Settings(Section):
     door: Door
     delivery: Delivery
     sweep: Sweep
+    retention: Retention
     log: Log
 
     @field_validator("database_url")

@@ -12,6 +12,7 @@ from adapter.delivery.settings import DeliverySettings
 from adapter.engine.door import DoorSettings
 from adapter.errors import ConfigurationError
 from adapter.settings import config_folder, load_settings
+from adapter.store.retention import RetentionSettings
 from adapter.web.parts import WebSettings
 
 
@@ -25,12 +26,21 @@ def test_defaults_are_those_of_the_parts() -> None:
     settings = load_settings(environ={})
     assert settings.door.door() == DoorSettings()
     assert settings.delivery.delivery() == DeliverySettings()
+    assert settings.retention.retention() == RetentionSettings()
     web, theirs = settings.web(), WebSettings()
     own = {"public_url", "verdict", "console_secret_file"}  # they follow the host, the port and the folder
     for field in fields(WebSettings):
         if field.name not in own:
             assert getattr(web, field.name) == getattr(theirs, field.name), field.name
     assert web.public_url == "http://127.0.0.1:8080"
+
+
+def test_dead_letters_outlive_what_was_taken() -> None:
+    days = {"LOYALTY_RETENTION__MESSAGES_DAYS": "60", "LOYALTY_RETENTION__DEAD_LETTERS_DAYS": "59"}
+    with pytest.raises(ConfigurationError, match="kept no shorter than what was taken"):
+        load_settings(environ=days)
+    for enough in ("0", "60"):
+        assert load_settings(environ=days | {"LOYALTY_RETENTION__DEAD_LETTERS_DAYS": enough})
 
 
 def test_every_key_of_the_default_file_is_documented() -> None:

@@ -8,7 +8,7 @@ from adapter.cli.demonstrating import demo
 from adapter.cli.endpoints import endpoints
 from adapter.cli.events import events
 from adapter.cli.exporting import export
-from adapter.cli.keeping import backup, restore
+from adapter.cli.keeping import backup, prune, restore
 from adapter.cli.keys import keys
 from adapter.cli.listening import listen
 from adapter.cli.members import members
@@ -22,6 +22,6 @@ from adapter.cli.simulating import simulate
 
 __all__ = ["main"]
 
-main.add_all((serve, receive, work, migrate, apply, simulate, audit, rebuild, backup, restore))
+main.add_all((serve, receive, work, migrate, apply, simulate, audit, rebuild, backup, restore, prune))
 main.add_all((report, export, reconcile))
 main.add_all((events, deliveries, endpoints, members, redemptions, keys, send, listen, demo))

@@ -81,7 +81,7 @@ def show(place: Place, event: int, as_json: bool) -> None:
         show_json(view)
         return
     show_fields({name: value for name, value in view.items() if name != "body"}, as_json=False)
-    click.echo(f"\n{body}")
+    click.echo("\nits headers and body were removed by age" if view["emptied_at"] else f"\n{body}")
 
 
 @events.command(
@@ -113,10 +113,13 @@ def replay(place: Place, /, event: tuple[int, ...], **filters: Any) -> None:
 
 
 def _chosen(connection: Connection, env: int, filters: dict[str, Any]) -> tuple[int, ...]:
-    """Return the ids of everything selected at this moment, oldest first; commands of the API are not events to read."""
+    """Return the ids of everything selected at this moment that can be read, oldest first: no commands of the API."""
     from adapter.engine.journal import API
 
-    return tuple(sorted(row.id for row in _selected(connection, env, filters, None) if row.source != API))
+    rows = [row for row in _selected(connection, env, filters, None) if row.source != API]
+    if emptied := sum(row.emptied_at is not None for row in rows):
+        click.echo(f"{emptied} events are left out: their headers and bodies were removed by age", err=True)
+    return tuple(sorted(row.id for row in rows if row.emptied_at is None))
 
 
 def _selected(connection: Connection, env: int, filters: dict[str, Any], limit: int | None) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from adapter.clock import Millis, iso
 from adapter.errors import NotFound, Refused
 from adapter.ids import show
 from adapter.store import tables as t
+from adapter.store.reading.kept import check_kept
 
 STATES = ("due", "claimed", "delivered", "dead", "held")
 LIMIT_MOST = 1000
@@ -58,9 +59,10 @@ def deliveries(connection: Connection, env: int, wanted: DeliveryFilter) -> list
 
 
 def delivery(connection: Connection, env: int, id_: int) -> View:
-    """Return one delivery with all its attempts and its message. Raises `NotFound`."""
+    """Return one delivery with all its attempts and its message. Raises `NotFound`, also as `Gone`."""
     row = connection.execute(_joined().where(t.deliveries.c.env == env, t.deliveries.c.id == id_)).first()
     if row is None:
+        check_kept(connection, env, t.deliveries, show("dlv", id_))
         raise NotFound(f"there is no delivery {show('dlv', id_)}", field="delivery")
     body = connection.execute(
         select(t.messages.c.body).where(t.messages.c.env == env, t.messages.c.id == row.message)

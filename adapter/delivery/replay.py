@@ -25,6 +25,8 @@ from adapter.messages import MessageType
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
 from adapter.store.database import bulk_insert, lock_of
+from adapter.store.reading.kept import check_kept
+from adapter.store.retention import hold_replays
 from adapter.store.rows import DELIVERY_COLUMNS
 
 if TYPE_CHECKING:
@@ -73,12 +75,14 @@ class Selection:
 def create(connection: Connection, env: int, selection: Selection, *, now: Millis) -> dict[str, Any]:
     """Freeze a selection as a replay and return its progress. Raises `NotFound` and `Refused`."""
     selection.check()
+    hold_replays(connection, env)
     chosen = (
         _missing(connection, env, selection, now)
         if selection.missing
         else list(connection.execute(_chosen(selection, env)).scalars())
     )
     if selection.delivery is not None and not chosen:
+        check_kept(connection, env, t.deliveries, show("dlv", selection.delivery))
         raise NotFound(f"there is no delivery {show('dlv', selection.delivery)}", field="delivery")
     replay = new_id(now)
     given = {name: value for name, value in asdict(selection).items() if value not in (None, False)}

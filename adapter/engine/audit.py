@@ -30,6 +30,7 @@ from adapter.program.reasons import Reason
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
 from adapter.store.database import select_by_keys
+from adapter.store.reading.kept import removed_until
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.rows import LOT_COLUMNS
 
@@ -147,7 +148,7 @@ def _check_balances(connection: Connection, keys: list[Key]) -> Iterator[str]:
         grouped(t.allocations, columns[t.allocations]),
     )
     lots, messages = grouped(t.lots, columns[t.lots]), _balance_messages(connection, keys)
-    pending = _pending_transactions(connection, keys)
+    pending, removed = _pending_transactions(connection, keys), removed_until(connection, t.messages)
     for key in keys:
         balance = balances[key][0]
         moved = sorted(transfers[key], key=lambda row: (row.sequence, row.n))
@@ -160,7 +161,7 @@ def _check_balances(connection: Connection, keys: list[Key]) -> Iterator[str]:
             *_check_due(balance, lots[key], pending.get(key, [])),
             *_check_pending(balance, lots[key], pending.get(key, [])),
             *_check_chain(balance, moved, parts),
-            *_check_messages(balance, moved, messages.get(key, [])),
+            *_check_messages(balance, moved, messages.get(key, []), removed.get(key[0], 0)),
         ):
             yield f"{_name(key)}: {violation}"
 
@@ -295,12 +296,16 @@ def _check_chain(
         yield f"the sequence is {balance.sequence}, but the last transfer's is {sequence}"
 
 
-def _check_messages(balance: Any, transfers: list[Any], messages: list[Any]) -> Iterator[str]:
-    """Invariant 5: each change has its one message, and its frozen bytes say what the ledger says."""
+def _check_messages(balance: Any, transfers: list[Any], messages: list[Any], removed: int) -> Iterator[str]:
+    """Invariant 5: each change has its one message, and its frozen bytes say what the ledger says.
+
+    That of a change before `removed` may be there no more.
+    """
     heads = {row.sequence: bytes(row.hash).hex() for row in transfers}
+    old = {row.sequence for row in transfers if row.posted_at < removed}
     told = Counter(row.sequence for row in messages)
     for sequence in range(1, balance.sequence + 1):
-        if told[sequence] != 1:
+        if told[sequence] != 1 and (told[sequence] or sequence not in old):
             yield f"change {sequence} has {told[sequence]} messages"
     for row in messages:
         try:

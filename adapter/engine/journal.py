@@ -77,7 +77,9 @@ def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
     before = select_by_keys(connection, t.members, ("env", "merged_into"), members, columns=("env", "id"))
     theirs = {*members, *((row.env, row.id) for row in before)}
     columns = ("env", "id", "body")
-    personal = "t.topic IN ('member.created', 'member.updated') AND t.source = '@api'"
+    personal = (
+        "t.topic IN ('member.created', 'member.updated') AND t.source = '@api' AND t.emptied_at IS NULL"
+    )
     rows = select_by_keys(connection, t.events, ("env", "member"), theirs, columns=columns, where=personal)
     sent = select_by_keys(
         connection,
@@ -88,7 +90,8 @@ def scrub(connection: Connection, members: Collection[tuple[int, int]]) -> None:
         where="t.shipping IS NOT NULL",
     )
     keys = [(row.env, API, _key(WAYS[BeginRedemption].entry(row))) for row in sent]
-    rows += select_by_keys(connection, t.events, ("env", "source", "key"), keys, columns=columns)
+    kept = "t.emptied_at IS NULL"
+    rows += select_by_keys(connection, t.events, ("env", "source", "key"), keys, columns=columns, where=kept)
     bare = [
         {"env": row.env, "id": row.id, "body": _encoder.encode(_nameless(_decoder.decode(row.body)))}
         for row in rows

@@ -41,6 +41,7 @@ from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
 from adapter.store.database import in_unit_of_work, open_database
 from adapter.store.reading.balances import balance_now
+from adapter.store.reading.kept import require_bytes
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.rows import REDEMPTION_COLUMNS, VOUCHER_COLUMNS, columns_of
 from connectors.base import RawEvent
@@ -57,11 +58,15 @@ _CONFIGURED = (t.environments, t.configuration, t.programs, t.definitions, t.sou
 
 
 def rebuild(engine: Engine, read: Read, progress: Callable[[int], None] = lambda _done: None) -> list[str]:
-    """Return every difference between the book and one made anew from the stored events; empty: they agree."""
+    """Return every difference between the book and one made anew from the stored events; empty: they agree.
+
+    Raises `Conflict` where retention removed what some of them said.
+    """
     with (
         snapshot(engine) as connection,  # what comes in meanwhile is neither replayed nor compared
         empty_book(connection) as scratch,
     ):
+        require_bytes(connection)
         passed = max(_last_posted(connection), last_review(connection))
         until = max(passed, replay(connection, scratch, read, progress))
         _elapse(scratch, until)

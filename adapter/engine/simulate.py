@@ -20,6 +20,7 @@ from adapter.errors import ConfigurationError
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
 from adapter.store.database import select_by_keys
+from adapter.store.reading.kept import require_bytes
 from adapter.store.reading.snapshot import snapshot
 
 if TYPE_CHECKING:
@@ -93,9 +94,11 @@ def simulate(
 ) -> Simulation:
     """Return what would have been under the changed program. Writes nothing.
 
-    Raises `ConfigurationError` where the environment has no such program, or one of another unit.
+    Raises `ConfigurationError` where the environment has no such program, or one of another unit, and `Conflict` where
+    retention removed what some of its events said.
     """
     with snapshot(engine) as connection, empty_book(connection) as scratch:
+        require_bytes(connection, change.env)
         catalog = load_catalog(connection)
         _check(catalog, change)
         definition = catalog.definition_of(change.env, change.program.name)

@@ -1,7 +1,7 @@
 """Answers given under an Idempotency-Key, kept in the commit that they tell of.
 
 A key is claimed before the work is done: whoever asks the same at the same moment waits for that commit, and then finds
-its answer. What is rolled back was never claimed, so a refusal does not burn a key.
+its answer. What is rolled back was never claimed, so a refusal does not burn a key. `retention.py` removes what is over.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from adapter.store import tables as t
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 UNANSWERED = 0
 """The status of a claim; never seen from outside the unit of work that claims and answers."""
-FORGET_MOST = 20
-"""A request adds one answer and forgets at most this many: what ran out goes, and nobody waits for a great clean-up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,6 @@ def find_answer(connection: Connection, env: int, key: bytes, now: Millis) -> Ke
 def claim(connection: Connection, env: int, repeat: RepeatKey, now: Millis) -> None:
     """Take the key, and wait for whoever is about to take it. Raises `IntegrityError` where it is taken."""
     keys = t.idempotency_keys
-    forget_expired(connection, now)
     connection.execute(
         delete(keys).where(keys.c.env == env, keys.c.key == repeat.key, keys.c.expires_at <= now)
     )
@@ -84,14 +81,3 @@ def release_claim(connection: Connection, env: int, key: bytes) -> None:
     """Give a key back that this unit of work has claimed."""
     keys = t.idempotency_keys
     connection.execute(delete(keys).where(keys.c.env == env, keys.c.key == key))
-
-
-def forget_expired(connection: Connection, now: Millis, most: int = FORGET_MOST) -> int:
-    """Forget a few answers that are over, the oldest first, leaving those that another is just forgetting."""
-    keys = t.idempotency_keys
-    over = select(keys.c.env, keys.c.key).where(keys.c.expires_at <= now)
-    chosen = over.order_by(keys.c.expires_at).limit(most).with_for_update(skip_locked=True)
-    gone = [(row.env, row.key) for row in connection.execute(chosen)]
-    if gone:
-        connection.execute(delete(keys).where(tuple_(keys.c.env, keys.c.key).in_(gone)))
-    return len(gone)

@@ -5,7 +5,7 @@ Rules that hold for all of them:
   that rows can be spread over machines as they are. Three look-ups begin outside an environment, because a request
   does not know its own yet: a source by its name, a key by its hash, and the list of environments;
 - instants are whole milliseconds, points are whole smallest units, ids are 63-bit integers (`adapter/ids.py`);
-- `transfers`, `allocations`, `messages` and `attempts` are only ever appended to;
+- `transfers` and `allocations` are only ever appended to; so are `messages` and `attempts` until `retention` removes them;
 - text that holds JSON says so in its comment; nobody but the named module parses it.
 """
 
@@ -174,6 +174,7 @@ events = Table(
     Column("posted_at", BigInteger, nullable=False),
     Column("headers", Text, nullable=False),  # JSON: {name: value}, without signatures and credentials
     Column("body", LargeBinary, nullable=False),  # the raw bytes
+    Column("emptied_at", BigInteger),  # when its headers and body were removed; null: they are kept
     PrimaryKeyConstraint("env", "id"),
     UniqueConstraint("env", "source", "key"),
     Index("ix_events_order", "env", "order_source", "order_ref"),
@@ -894,6 +895,13 @@ replays = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("finished_at", BigInteger),
     PrimaryKeyConstraint("env", "id"),
+    Index(
+        "ix_replays_unfinished",
+        "env",
+        "id",
+        sqlite_where=text("finished_at IS NULL"),
+        postgresql_where=text("finished_at IS NULL"),
+    ),
 )
 
 replay_items = Table(
@@ -942,4 +950,14 @@ sessions = Table(
     Column("ends_at", BigInteger, nullable=False),
     PrimaryKeyConstraint("env", "name"),
     Index("ix_sessions_ends_at", "ends_at"),
+)
+
+removals = Table(
+    "removals",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("name", Text, nullable=False),  # the table of which rows, or of `events` their bytes, were removed
+    Column("removed", BigInteger, nullable=False),  # rows, ever
+    Column("until", BigInteger, nullable=False),  # only what was made before this may have been removed
+    PrimaryKeyConstraint("env", "name"),
 )

@@ -48,6 +48,8 @@ def event(call: Call) -> dict[str, Any]:
     row = find_event(call.database, call.env, call.id("event", "evt"))
     if row is None:
         raise missing("evt", call.path["event"])
+    if row.emptied_at is not None:
+        return {**event_view(row), "headers": None, "body": None, "body_base64": None}
     return {**event_view(row), "headers": orjson.loads(row.headers), **_body_view(bytes(row.body))}
 
 
@@ -93,6 +95,7 @@ def event_view(row: Any) -> dict[str, Any]:
         "occurred_at": iso(row.occurred_at),
         "received_at": iso(row.received_at),
         "posted_at": iso(row.posted_at),
+        "emptied_at": None if row.emptied_at is None else iso(row.emptied_at),
     }
 
 

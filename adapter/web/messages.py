@@ -8,6 +8,8 @@ from pydantic import Field
 
 from adapter import ids
 from adapter.clock import iso
+from adapter.store import tables as t
+from adapter.store.reading.kept import check_kept
 from adapter.store.reading.members import find_member
 from adapter.store.reading.messages import MessageFilter, deliveries_of, find_message, list_messages
 from adapter.web.queries import Period, Reference, Selection
@@ -35,6 +37,7 @@ def message(call: Call) -> dict[str, Any]:
     """Show one message with its body and its deliveries."""
     row = find_message(call.database, call.env, call.id("message", "msg"))
     if row is None:
+        check_kept(call.database, call.env, t.messages, call.path["message"])
         raise missing("msg", call.path["message"])
     deliveries = [_delivery_view(one) for one in deliveries_of(call.database, call.env, row.id)]
     return {**_view(call, row), "body": bytes(row.body).decode(), "deliveries": deliveries}
@@ -75,7 +78,7 @@ ROUTES = (
         "Messages",
         query=MessagesQuery,
         listed=True,
-        text="What went out, newest first.",
+        text="What went out, newest first, as far as it is kept.",
     ),
     Route(
         "GET",
@@ -86,6 +89,7 @@ ROUTES = (
         MessageShown,
         "Messages",
         query=Selection,
-        text="With the exact text that every attempt sends, and how it stands with each endpoint.",
+        text="With the exact text that every attempt sends, and how it stands with each endpoint. 410 where it may have "
+        "been removed by age.",
     ),
 )

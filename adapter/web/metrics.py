@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.core import CollectorRegistry, GaugeMetricFamily
+from prometheus_client.core import CollectorRegistry, CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -71,7 +71,7 @@ class Waiting(Collector):
         """Name nothing beforehand: registering must not read the database."""
         return ()
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[GaugeMetricFamily | CounterMetricFamily]:
         """Yield the figures."""
         gauges = self._figures()
         yield _single("loyalty_database_up", "Whether the database answers.", 0 if gauges is None else 1)
@@ -80,6 +80,7 @@ class Waiting(Collector):
         yield from _audited(self._parts.settings.verdict)
         if gauges is not None:
             yield from _stored(gauges)
+            yield _removed(gauges)
             yield from _behind(gauges.lags)
 
     def _figures(self) -> Gauges | None:
@@ -121,6 +122,14 @@ def _stored(gauges: Gauges) -> Iterable[GaugeMetricFamily]:
         ),
     ):
         yield _family(f"loyalty_{name}", text, (*ENVIRONMENT, *labels), values)
+
+
+def _removed(gauges: Gauges) -> CounterMetricFamily:
+    text = "Rows that retention removed, by table; of events their headers and bodies."
+    family = CounterMetricFamily("loyalty_rows_removed", text, labels=(*ENVIRONMENT, "table"))
+    for label, rows in sorted(gauges.removed.items()):
+        family.add_metric(label, rows)
+    return family
 
 
 def _behind(lags: Lags) -> Iterable[GaugeMetricFamily]:

@@ -20,7 +20,6 @@ from adapter.store.idempotency import (
     answer_claim,
     claim,
     find_answer,
-    forget_expired,
     release_claim,
 )
 from adapter.web.errors import Answer, Problem
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
 HEADER = "Idempotency-Key"
 REPLAYED = ("Idempotency-Replayed", "true")
 KEY_MAX = 255
-TIDY_EACH = 8
-"""The door keeps answers and forgets none: about one keyed command in so many forgets for the others as well."""
 DAY_MS = 86_400_000
 
 
@@ -95,9 +92,6 @@ class Once:
 
     def by_the_command(self) -> Answer:
         """Carry it out by a command that the door keeps the answer of, in the commit of its effect."""
-        if self._repeat.key[0] % TIDY_EACH == 0:
-            engine, now = self._call.parts.engine, self._call.now
-            in_unit_of_work(engine, lambda connection: forget_expired(connection, now))
         try:
             answer = self._counted(self._work(None))
         except AdapterError as error:

@@ -317,6 +317,7 @@ class EventShown(Shown):
     occurred_at: Instant
     received_at: Instant
     posted_at: Instant
+    emptied_at: Instant | None = Field(None, description="When its headers and body were removed by age.")
     headers: dict[str, str] | None = None
     body: str | None = None
     body_base64: str | None = None

@@ -7,6 +7,7 @@ latencies   p50 and p99 of the same rounds
 deliveries  claimed, signed, sent and recorded per second, against a bare loop of `requests` posts on as many threads
 costs       statements and bytes written per event; memory of all processes under that load
 dialects    a call in a vendor's words, over the same one in ours
+removing    a commit of the door beside retention, over the same commit alone
 growth      what a member with 10,000 lots costs, over one with 10: commands and reads
 """
 
@@ -24,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import create_engine, text
 
-from tests.bench import costs, dialects, growth, hooks, sending
+from tests.bench import costs, dialects, growth, hooks, removing, sending
 from tests.bench.load import Measured, drive
 from tests.bench.service import baseline, configure, fresh, memory_mb, running
 
@@ -55,6 +56,7 @@ def main() -> int:
             costs.show(console, name, url)
             growth.show(console, name, url)
             sending.show(console, name, url)
+            removing.show(console, name, url)
             dialects.show(console, name, url)
     return 0
 

@@ -142,3 +142,14 @@ def test_a_service_starts_only_on_the_tables_it_knows(bare: Engine) -> None:
         connection.execute(text("INSERT INTO alembic_version VALUES ('0000')"))
     with pytest.raises(ConfigurationError, match="0000"):
         require_current(bare)
+
+
+def test_postgresql_vacuums_sooner_where_rows_are_removed(bare: Engine) -> None:
+    """By itself it begins when a fifth of a table is dead: of a month's deliveries that is six days' removals."""
+    migrate(bare)
+    if bare.dialect.name == "sqlite":
+        pytest.skip("it has no such thing")
+    query = "SELECT relname FROM pg_class WHERE 'autovacuum_vacuum_scale_factor=0.01' = ANY (reloptions)"
+    with bare.connect() as connection:
+        tables = set(connection.execute(text(f"{query} AND relnamespace = 'bare'::regnamespace")).scalars())
+    assert tables == {"messages", "deliveries", "attempts", "idempotency_keys"}

@@ -12,7 +12,6 @@ from sqlalchemy import func, insert, select
 from adapter.engine.door import Door
 from adapter.errors import Conflict
 from adapter.store import tables as t
-from adapter.store.idempotency import FORGET_MOST, forget_expired
 from adapter.web.openapi import document
 from adapter.web.parts import WebSettings
 from adapter.web.routing import Access, Call, Repeated, Route, Shown
@@ -213,52 +212,6 @@ def test_keys_are_remembered_as_long_as_set(web: Web, days: int) -> None:
     fresh = send(web, ENDPOINT, HOOK)
     assert (fresh.status_code, fresh.headers.get("Idempotency-Replayed")) == (201, None)
     assert fresh.get_json()["id"] != first.get_json()["id"]
-
-
-def remembered(web: Web, number: int, *, until: int) -> None:
-    with web.engine.begin() as connection:
-        rows = [
-            {
-                "env": 1,
-                "key": b"%d" % n,
-                "request": b"",
-                "status": 200,
-                "answer": b"",
-                "expires_at": until + n,
-            }
-            for n in range(number)
-        ]
-        connection.execute(insert(t.idempotency_keys), rows)
-
-
-def test_what_is_over_is_forgotten_a_little_at_a_time(web: Web) -> None:
-    remembered(web, 50, until=NOW - 50)  # the last one is over now
-    send(web, ENDPOINT, HOOK, key="one")
-    assert count(web, t.idempotency_keys) == 51 - FORGET_MOST
-    with web.engine.connect() as connection:
-        oldest = connection.execute(select(func.min(t.idempotency_keys.c.expires_at))).scalar_one()
-    assert oldest == NOW - 50 + FORGET_MOST  # the longest over went first
-    for name in ("two", "three", "four"):
-        send(web, ENDPOINT, HOOK, key=name)
-    assert count(web, t.idempotency_keys) == 4
-
-
-def test_commands_forget_for_each_other(web: Web) -> None:
-    web.play(recorded(placed()))
-    remembered(web, 100, until=NOW - 100)
-    path, body = WAYS["begin_transaction"]
-    for number in range(60):
-        assert send(web, path, body, key=f"k{number}").status_code == 201
-    assert count(web, t.idempotency_keys) == 60
-
-
-def test_what_another_is_just_forgetting_is_not_waited_for(web: Web) -> None:
-    if web.engine.dialect.name == "sqlite":
-        pytest.skip("one writer at a time: there is no other")
-    remembered(web, 3, until=NOW - 10)
-    with web.engine.begin() as first, web.engine.begin() as second:
-        assert forget_expired(first, NOW, most=2) == 2
-        assert forget_expired(second, NOW, most=2) == 1
 
 
 # --- together -------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ _SHORT = tuple(
         "occurred_at",
         "received_at",
         "posted_at",
+        "emptied_at",
     )
 )
 _WHOLE = (*_SHORT, t.events.c.key, t.events.c.headers, t.events.c.body)

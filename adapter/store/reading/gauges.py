@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, func, select
 
 from adapter.store import tables as t
+from adapter.store.reading.kept import removed_rows
 from adapter.store.reading.lags import Lags, read_lags
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Gauges:
         Label, int
     ]  # (tenant, mode, program, definition, account): sums over all members, smallest units
     members: dict[Label, int]  # (tenant, mode)
+    removed: dict[Label, int]  # (tenant, mode, table): rows that retention removed, ever
     lags: Lags
 
 
@@ -44,6 +46,7 @@ def read_gauges(connection: Connection, now: Millis) -> Gauges:
         orders_without_member=_parked(connection, named),
         balances=_balances(connection, named),
         members=_members(connection, named),
+        removed={(*named[env], name): rows for (env, name), rows in removed_rows(connection).items()},
         lags=read_lags(connection, named, now),
     )
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from sqlalchemy import func, select
 
 from adapter import ids
-from adapter.store import tables as t
 from connectors.es_loyalty.api.dialect import DIALECT
 from tests.dialects.es_loyalty.conftest import SESSION
 from tests.dialects.speaking import told
-from tests.shop import DAY, merge, turn
+from tests.shop import merge, turn
 
 if TYPE_CHECKING:
     from tests.dialects.es_loyalty.conftest import Till
@@ -111,16 +109,3 @@ def test_another_environment_has_sessions_of_its_own(till: Till) -> None:
     headers = {"Authorization": f"Bearer {STRANGER}"}
     answer = till.web.client.get(f"/client/users/{SESSION}/balance", headers=headers)
     assert answer.get_json()["errorMessage"] == "Session correlation ID does not exist--create it first"
-
-
-def test_sessions_that_were_over_long_ago_are_forgotten_a_few_at_a_time(till: Till) -> None:
-    till.member(0)
-    for number in range(25):
-        till.start(f"old-{number}")
-    left = []
-    till.web.now += 32 * DAY
-    for number in range(2):
-        till.start(f"new-{number}")
-        with till.web.engine.connect() as connection:
-            left.append(connection.execute(select(func.count()).select_from(t.sessions)).scalar_one())
-    assert left == [6, 2]  # 25 - 20 + 1, then 5 - 5 + 2
