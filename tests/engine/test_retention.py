@@ -6,7 +6,6 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import pytest
 from sqlalchemy import Engine, select, text, update
 
@@ -14,11 +13,11 @@ from adapter.engine import retention
 from adapter.engine.audit import audit
 from adapter.engine.rebuild import rebuild
 from adapter.errors import Conflict
-from adapter.events import Event
 from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.store.retention import RetentionSettings
+from tests.engine.test_audit import read
 from tests.shop import (
     DAY,
     NOW,
@@ -37,17 +36,9 @@ from tests.shop import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from adapter.catalog import Source
-    from adapter.commands import RecordEvent
-    from connectors.base import RawEvent
-
 MAIN = Program.model_validate({"name": "main", "earning": {"rate": "1"}})
 KEPT = RetentionSettings(messages_days=30, events_days=10)
 LATER = NOW + 31 * DAY
-
-
-def read(_source: Source, raw: RawEvent) -> RecordEvent:
-    return recorded(*msgspec.json.decode(raw.body, type=tuple[Event, ...]), received_at=raw.received_at)
 
 
 def prune(engine: Engine, now: int = LATER, *, resuming: bool = False) -> dict[str, int]:
