@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import settings
 from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, create_engine, make_url, text
@@ -38,6 +39,14 @@ if PROFILE == "repeatable":
     # It draws constants too that it finds in whatever modules are loaded, and those differ from process to process: what
     # is drawn would depend on which worker runs a test after which others.
     providers._get_local_constants = lambda: providers._local_constants  # there is no setting for it
+
+# As a service writes them: unless told, tracebacks are drawn with the values of all variables, ten seconds for each.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 GIVEN = os.environ.get("LOYALTY_TEST_POSTGRES_URL")
