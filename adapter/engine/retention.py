@@ -35,6 +35,9 @@ log = structlog.get_logger()
 PAUSE_S = 0.05
 """How long nothing is removed after each batch; one of 500 rows takes some 10 ms (`make bench` measures it)."""
 
+AGAIN_S = 60.0
+"""How long the loop waits at most after it failed: a writer who never let it in may be quieter by then."""
+
 Pause = Callable[[float], bool | None]
 """Waits so many seconds; returns true to stop."""
 
@@ -85,17 +88,19 @@ def prune(
 
 
 def run(engine: Engine, settings: RetentionSettings, clock: Clock, stop: threading.Event) -> None:
-    """Remove again and again what is over, until told to stop."""
+    """Remove again and again what is over, until told to stop; after a failure rather sooner."""
     while not stop.is_set():
+        wait_s = min(settings.interval_s, AGAIN_S)
         try:
             removed = prune(engine, settings, clock(), resuming=True, pause=stop.wait)
+            wait_s = settings.interval_s
             if removed:
                 log.info("what is over was removed", **removed)
         except DatabaseUnavailable as error:
             log.warning("retention waits", error=error.message)
         except DBAPIError:
             log.exception("retention failed and will try again")
-        stop.wait(settings.interval_s)
+        stop.wait(wait_s)
 
 
 def _batches(

@@ -16,7 +16,7 @@ from adapter.engine.retention import measure, prune
 from adapter.ids import new_id
 from adapter.store import tables as t
 from adapter.store.database import unit_of_work
-from adapter.store.retention import DAY_MS, RetentionSettings, hold_replays
+from adapter.store.retention import DAY_MS, KINDS, RetentionSettings, Stretch, remove
 
 NOW = 1_800_000_000_000
 MONTH = RetentionSettings()
@@ -159,7 +159,7 @@ def test_who_begins_a_replay_waits_for_what_is_just_removed(postgres_database: E
     """A replay never names a delivery that is gone: it would not come to its end."""
     write(postgres_database, [(31, [TAKEN])], 30, 90)
     with postgres_database.begin() as removing, postgres_database.begin() as asking:
-        hold_replays(removing, 1)
+        assert remove(removing, KINDS[0], Stretch(1, 0, NOW, MONTH)).ids
         asking.execute(text("SET LOCAL lock_timeout = '50ms'"))
         with pytest.raises(OperationalError, match="lock timeout"):
             replay.create(asking, 1, replay.Selection(state="delivered"), now=NOW)
