@@ -121,6 +121,7 @@ class Catalog:
     endpoints: Mapping[tuple[int, int], Endpoint]  # by (env, id)
     endpoints_of: Mapping[int, tuple[Endpoint, ...]]  # by env
     dialects: Mapping[tuple[int, str], DialectSettings] = field(default_factory=dict)  # by (env, name)
+    publishes: bool = False  # whether every message goes to a stream too
 
     def dialect(self, env: int, name: str) -> DialectSettings | None:
         """Return what an environment says of a dialect; None where that is nothing, and it has several programs.

@@ -136,7 +136,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who wants to hear of one type of message: whether anybody in our own format, and which events of which vendors."""
+    """Who wants to hear of one type of message: whether anybody in our own format, and which events of which vendors.
+
+    A stream takes every message in our own format.
+    """
 
     native: bool
     events: tuple[tuple[Vendor, str], ...]
@@ -304,7 +307,9 @@ class WorkingSet:
             for event in vendor.events.get(kind, ())
             if endpoint.wants(event)
         }
-        native = any(endpoint.format == "native" and endpoint.wants(kind) for endpoint in endpoints)
+        native = self.catalog.publishes or any(
+            endpoint.format == "native" and endpoint.wants(kind) for endpoint in endpoints
+        )
         return Audience(native, tuple(events.values()))
 
     def balance(self, key: BalanceKey) -> Balance:

@@ -275,6 +275,9 @@ LABEL_COLUMNS = ("env", "name", "value", "transaction")
 
 def _write_messages(connection: Connection, work: WorkingSet) -> None:
     _add(connection, t.messages, work.messages)
+    if work.catalog.publishes:
+        ours = [(message.env, message.id) for message in work.messages if message.format == "native"]
+        bulk_insert(connection, t.publications, ours, ("env", "message"))
     rows = [delivery for message in work.messages for delivery in _fan_out(work, message)]
     bulk_insert(connection, t.deliveries, rows, DELIVERY_COLUMNS)
 

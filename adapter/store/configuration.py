@@ -31,7 +31,7 @@ REFRESH_AFTER_S = 1.0
 
 def load_catalog(connection: Connection) -> Catalog:
     """Read everything that is configured."""
-    version = connection.execute(select(t.configuration.c.version)).scalar_one_or_none() or 0
+    configured = connection.execute(select(t.configuration)).one_or_none()
     programs: dict[tuple[int, str], list[ProgramVersion]] = {}
     ordered = select(t.programs).order_by(t.programs.c.env, t.programs.c.name, t.programs.c.version)
     for row in connection.execute(ordered):
@@ -42,7 +42,8 @@ def load_catalog(connection: Connection) -> Catalog:
     for endpoint in endpoints:
         by_env.setdefault(endpoint.env, []).append(endpoint)
     return Catalog(
-        version=version,
+        version=0 if configured is None else configured.version,
+        publishes=configured is not None and bool(configured.publishes),
         environments={
             row.id: Environment(row.id, row.tenant, row.mode, bytes(row.secret))
             for row in connection.execute(select(t.environments))

@@ -55,6 +55,7 @@ configuration = Table(
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("version", BigInteger, nullable=False),  # +1 with every change of this section's tables
+    Column("publishes", SmallInteger, nullable=False, server_default="0"),  # 1: messages go to a stream too
     CheckConstraint("id = 1", name="configuration_one_row"),
 )
 
@@ -960,4 +961,22 @@ removals = Table(
     Column("removed", BigInteger, nullable=False),  # rows, ever
     Column("until", BigInteger, nullable=False),  # only what was made before this may have been removed
     PrimaryKeyConstraint("env", "name"),
+)
+
+publications = Table(  # messages that the broker does not have yet; a row goes when it has acknowledged
+    "publications",
+    metadata,
+    Column("env", Integer, nullable=False),
+    Column("message", BigInteger, nullable=False),
+    PrimaryKeyConstraint("env", "message"),
+    Index("ix_publications_message", "message", "env"),
+)
+
+streams = Table(  # one row a stream that is published to: who does it now, and when it last went well
+    "streams",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("holder", Text, nullable=False),
+    Column("lease_until", BigInteger, nullable=False),
+    Column("published_at", BigInteger),
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Select, func, select
 
 from adapter.store import tables as t
+from adapter.store.reading.publications import unpublished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,10 +32,13 @@ class Lags:
     set_aside_s: dict[Label, float]  # (…, state): age of the oldest event that is parked or rejected
     credit_s: dict[Label, float]  # mean time until credited points could be used, of the newest credits
     endpoints: dict[Label, int]  # (…, state)
+    unpublished: dict[Label, int]  # messages that the event stream's broker does not have yet
+    unpublished_s: float  # age of the oldest of them
 
 
 def read_lags(connection: Connection, named: Mapping[int, Label], now: Millis) -> Lags:
     """Read all figures of these environments."""
+    waits = unpublished(connection)
     return Lags(
         sweep_s=max(
             _seconds(now, _first_due(connection, table, now)) for table in (t.balances, t.memberships)
@@ -47,6 +51,8 @@ def read_lags(connection: Connection, named: Mapping[int, Label], now: Millis) -
         },
         credit_s=_means(connection, named),
         endpoints=_endpoints(connection, named),
+        unpublished={named[env]: one.count for env, one in waits.items()},
+        unpublished_s=max((_seconds(now, one.oldest_at) for one in waits.values()), default=0.0),
     )
 
 
