@@ -1,8 +1,8 @@
 """The composition root: settings become processes, and processes are made of parts. Nothing else imports them all.
 
 `serve` is four processes: this one, which looks after the others; the book (the door and the sweep); the web; and the
-work (the dispatcher). Each dies with its parent at once, whatever killed it, and what dies alone is started again: every
-step between them is safe to lose, because nothing is answered before it is durable.
+work (the dispatcher). An event stream is a fifth. Each dies with its parent at once, whatever killed it, and what dies
+alone is started again: every step between them is safe to lose, because nothing is answered before it is durable.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import platform
 import signal
 import sys
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -30,13 +32,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from adapter.engine.sweep import Offer
     from adapter.web.lane import Lane
 
 SOCKET = "LOYALTY_INTERNAL_DOOR"
 """The environment variable by which the web finds the door's socket. Set here, read here, nobody's setting."""
 
 
-# --- the three kinds of process ---------------------------------------------------------------------------------------
+# --- the kinds of process -----------------------------------------------------------------------------------------------
 
 
 def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
@@ -92,6 +95,66 @@ def _beside(stack: ExitStack, name: str, run: Callable[[], None]) -> None:
     thread = threading.Thread(target=run, name=name)
     thread.start()
     stack.callback(thread.join)
+
+
+def run_stream(settings: Settings, socket: str | None) -> None:
+    """Be the event stream until told to stop: publish messages, and offer events to the door behind a socket or our own."""
+    from adapter.store.configuration import CatalogCache
+    from adapter.stream.consumer import Consumer
+    from adapter.stream.nats import NatsBroker
+    from adapter.stream.publisher import Publisher
+    from adapter.stream.running import repeat, run_together
+    from connectors import CONNECTORS
+
+    stop = _stop_on_signals()
+    wanted = settings.stream.stream()
+    parts: list[Callable[[], None]] = []
+
+    def broker() -> NatsBroker:  # each part has its own: what fails one connection is nothing to the others
+        made = NatsBroker(wanted)
+        stack.callback(made.close)
+        return made
+
+    with ExitStack() as stack:
+        engine = stack.enter_context(_database(settings))
+        catalog = CatalogCache(engine)
+        if wanted.publish:
+            holder = f"{platform.node()}:{os.getppid()}"  # our parent starts one of us at a time
+            publisher = Publisher(engine, catalog, broker(), clock.now, wanted, holder=holder)
+            stack.callback(publisher.close)
+            parts.append(
+                partial(repeat, publisher.turn, stop, idle_s=wanted.poll_s, retry_s=wanted.retry_after_s)
+            )
+        if wanted.consume:
+            offer = stack.enter_context(_offering(settings, engine, socket))
+            for source, stream in wanted.consume:
+                consumer = Consumer(
+                    source, stream, broker(), offer, catalog, connectors=CONNECTORS, settings=wanted
+                )
+                parts.append(partial(repeat, consumer.turn, stop, idle_s=0, retry_s=wanted.retry_after_s))
+        run_together(parts, stop)
+
+
+@contextmanager
+def _offering(settings: Settings, engine: Engine, socket: str | None) -> Iterator[Offer]:
+    """Give what takes commands in: the door behind a socket, or one of our own where there is no socket."""
+    import asyncio
+
+    from adapter.engine.door import Door
+    from adapter.engine.remote import RemoteDoor
+    from connectors.vendors import VENDORS
+
+    if socket is None:
+        with Door(engine, clock.now, settings.door.door(), VENDORS) as door:
+            yield door.offer
+        return
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="door", daemon=True).start()
+    remote = RemoteDoor(Path(socket), answer_timeout_s=settings.door.answer_timeout_s)
+    remote.attach(loop)
+    yield remote.hand_in
+    remote.close()
+    loop.call_soon_threadsafe(loop.stop)
 
 
 def web() -> Lane:
@@ -202,6 +265,8 @@ def _run(settings: Settings, *, book: bool, web: bool, work: bool, sweeping_with
             children.append(Child("book", _book, (settings, socket, sweeping_with == "book")))
         if work:
             children.append(Child("work", _work, (settings, sweeping_with == "work")))
+        if work and settings.stream.used:
+            children.append(Child("stream", _stream, (settings, socket if book else None)))
         with Supervisor(children) as supervisor:
             if web:
                 _serve_http(settings, socket)
@@ -219,6 +284,12 @@ def _work(settings: Settings, sweeping: bool) -> None:
     die_with_parent()
     configure_logs(settings.log.level, settings.log.format)
     run_work(settings, sweeping=sweeping)
+
+
+def _stream(settings: Settings, socket: str | None) -> None:
+    die_with_parent()
+    configure_logs(settings.log.level, settings.log.format)
+    run_stream(settings, socket)
 
 
 def _serve_http(settings: Settings, socket: str) -> None:

@@ -12,7 +12,8 @@
     │   └── Conflict
     └── Unavailable               nothing is wrong with the request; ask again (retryable)
         ├── Busy                  the door's queue is full
-        └── DatabaseUnavailable   locked, gone or full
+        ├── DatabaseUnavailable   locked, gone or full
+        └── BrokerUnavailable     gone, or it did not take what it was given
 
 Each has a stable `code`. What a code means over HTTP is decided in `web/errors.py` and nowhere else.
 """
@@ -108,3 +109,9 @@ class DatabaseUnavailable(Unavailable):
     """The database is locked, gone or full."""
 
     code = "database_unavailable"
+
+
+class BrokerUnavailable(Unavailable):
+    """The broker of the event stream is gone, or did not take what it was given."""
+
+    code = "broker_unavailable"

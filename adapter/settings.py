@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from adapter.delivery.settings import DeliverySettings
     from adapter.engine.door import DoorSettings
     from adapter.store.retention import RetentionSettings
+    from adapter.stream.settings import StreamSettings
     from adapter.web.parts import WebSettings
 
 PREFIX = "LOYALTY_"
@@ -34,6 +36,7 @@ FROM_PARENT = "LOYALTY_INTERNAL_SETTINGS"
 NOT_SETTINGS = (CONFIG, "LOYALTY_INTERNAL_", "LOYALTY_TEST_")
 DATABASES = ("sqlite:", "postgresql:", "postgresql+psycopg:", "postgres:")
 SECRET_LEAST = 32
+_SOURCE_AND_STREAM = re.compile(r"[^=\s]+=[A-Za-z0-9_-]+")
 _HERE = Path(__file__).parent
 
 Whole = Annotated[int, Field(ge=1)]
@@ -143,6 +146,50 @@ class Delivery(Section):
         )
 
 
+class Stream(Section):
+    url: str
+    credentials_file: str
+    user: str
+    password: Annotated[str, Field(repr=False)]
+    publish: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]*$")]
+    subject: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+$")]
+    publish_batch: Annotated[int, Field(ge=1, le=2_000)]
+    consume: str
+    trusted: bool
+    consume_batch: Annotated[int, Field(ge=1, le=1_000)]
+    retry_after_s: Seconds
+    poll_s: Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
+
+    @field_validator("consume")
+    @classmethod
+    def _names_sources_and_streams(cls, consume: str) -> str:
+        if any(not _SOURCE_AND_STREAM.fullmatch(pair) for pair in _listed(consume)):
+            raise ValueError(
+                'it must be like "shop=SHOP_EVENTS, till=TILL_EVENTS": sources and their streams'
+            )
+        return consume
+
+    @property
+    def used(self) -> bool:
+        """Return whether there is anything to publish or to consume."""
+        return bool(self.url and (self.publish or self.consume))
+
+    def stream(self) -> StreamSettings:
+        """Return them as the stream's parts take them."""
+        from adapter.stream.settings import StreamSettings
+
+        consume = tuple(
+            (source, name) for source, _, name in (p.partition("=") for p in _listed(self.consume))
+        )
+        plain = self.model_dump(exclude={"url", "consume"})
+        return StreamSettings(servers=tuple(_listed(self.url)), consume=consume, **plain)
+
+
+def _listed(text: str) -> list[str]:
+    """Return the words of a list with commas or spaces."""
+    return text.replace(",", " ").split()
+
+
 class Sweep(Section):
     interval_s: Seconds
     batch: Annotated[int, Field(ge=1, le=10_000)]
@@ -190,6 +237,7 @@ class Settings(Section):
     metrics: Metrics
     door: Door
     delivery: Delivery
+    stream: Stream
     sweep: Sweep
     retention: Retention
     log: Log
@@ -230,7 +278,7 @@ class Settings(Section):
             gauges_cache_ms=self.metrics.cache_ms,
             metrics_token=self.metrics.token or None,
             verdict=self.verdict,
-            egress=tuple(self.delivery.egress.replace(",", " ").split()),
+            egress=tuple(_listed(self.delivery.egress)),
             dialect_hosts=self.dialects.hosts,
             public_url=self.server.url,
             console=self.console.enabled,

@@ -2,7 +2,8 @@
 
 PostgreSQL is the one that `LOYALTY_TEST_POSTGRES_URL` names, else one that answers on this machine, else one
 that is started for the session out of a package with the server's binaries. `LOYALTY_TEST_POSTGRES=own` asks
-for that, and `none` for a rehearsal of having none: then its tests are skipped and the summary says so.
+for that, and `none` for a rehearsal of having none: then its tests are skipped and the summary says so. NATS is found
+alike, by `LOYALTY_TEST_NATS_URL` first: see `tests/stream/servers.py`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.store.migrate import stamp
 from tests.acceptance import counted
+from tests.stream.servers import MISSING_NATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -195,11 +197,15 @@ def postgres_database(empty_postgres_url: str) -> Iterator[Engine]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly what was not tested; the reports know it, whichever process ran the tests."""
     skipped = terminalreporter.stats.get("skipped", [])
-    number = sum(MISSING in str(report.longrepr) for report in skipped)
-    if number:
-        terminalreporter.section("NOT TESTED ON POSTGRESQL", sep="!", red=True, bold=True)
-        line = f"{number} tests were skipped: {MISSING}. Start one, or name one in LOYALTY_TEST_POSTGRES_URL."
-        terminalreporter.line(line, red=True, bold=True)
+    for name, missing in (("POSTGRES", MISSING), ("NATS", MISSING_NATS)):
+        number = sum(missing in str(report.longrepr) for report in skipped)
+        if number:
+            product = "POSTGRESQL" if name == "POSTGRES" else name
+            terminalreporter.section(f"NOT TESTED ON {product}", sep="!", red=True, bold=True)
+            line = (
+                f"{number} tests were skipped: {missing}. Start one, or name one in LOYALTY_TEST_{name}_URL."
+            )
+            terminalreporter.line(line, red=True, bold=True)
     ended = {
         end: [report.nodeid for report in terminalreporter.stats.get(end, [])] for end in ("passed", "failed")
     }

@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("connectors.*.api",),  # a vendor's API: never another vendor's
     ("adapter.settings",),  # makes the settings of every part
     ("adapter.web", "adapter.apply"),
-    ("adapter.engine", "adapter.delivery"),
+    ("adapter.engine", "adapter.delivery", "adapter.stream"),
     ("connectors",),
     ("adapter.intake", "connectors.*"),  # a shop's folder, a vendor's: never another one's
     ("adapter.store",),

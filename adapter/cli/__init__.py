@@ -19,9 +19,10 @@ from adapter.cli.root import root as main
 from adapter.cli.sending import send
 from adapter.cli.serving import apply, migrate, receive, serve, work
 from adapter.cli.simulating import simulate
+from adapter.cli.streaming import stream
 
 __all__ = ["main"]
 
 main.add_all((serve, receive, work, migrate, apply, simulate, audit, rebuild, backup, restore, prune))
 main.add_all((report, export, reconcile))
-main.add_all((events, deliveries, endpoints, members, redemptions, keys, send, listen, demo))
+main.add_all((events, deliveries, endpoints, members, redemptions, keys, stream, send, listen, demo))

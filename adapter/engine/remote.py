@@ -178,9 +178,13 @@ class RemoteDoor:
             raise _ERRORS[outcome.error](outcome.reason or "")
         return outcome
 
+    def hand_in(self, command: Command) -> concurrent.futures.Future[Outcome]:
+        """Offer from a thread beside the loop, and wait for nothing."""
+        return self._on_loop(self.offer(command))
+
     def submit(self, command: Command) -> Outcome:
-        """Do the same from a thread beside the loop."""
-        return self._on_loop(self.offer(command)).result()
+        """Do the same and wait until it is durable."""
+        return self.hand_in(command).result()
 
     def ready(self) -> bool:
         """Return whether the door can be reached. Asked from a thread beside the loop."""

@@ -114,6 +114,7 @@ def _stored(gauges: Gauges) -> Iterable[GaugeMetricFamily]:
         ("orders_without_member", "Orders whose member is not known yet.", (), gauges.orders_without_member),
         ("members", "Active members.", (), gauges.members),
         ("endpoints", "Endpoints, by state.", ("state",), gauges.lags.endpoints),
+        ("stream_unpublished", "Messages that the stream's broker lacks.", (), gauges.lags.unpublished),
         (
             "points",
             "Points of all members, by balance definition and account, in its smallest units.",
@@ -136,6 +137,8 @@ def _behind(lags: Lags) -> Iterable[GaugeMetricFamily]:
     """Yield how far the work is behind."""
     overdue = "Time since the balance that is due longest should have been swept."
     yield _single("loyalty_sweep_behind_seconds", overdue, lags.sweep_s)
+    oldest = "Age of the oldest message that the event stream's broker does not have yet."
+    yield _single("loyalty_stream_behind_seconds", oldest, lags.unpublished_s)
     for name, text, labels, values in (
         ("book_lag", "Longest time from receipt to commit among the last minutes' events.", (), lags.book_s),
         (

@@ -18,6 +18,7 @@ from werkzeug.test import Client
 from adapter.app import web_for
 from adapter.cli import main
 from adapter.settings import load_settings
+from adapter.store import tables as t
 from adapter.store.verdict import VerdictFile
 from adapter.web.parts import WebSettings
 from tests.shop import NOW, placed, recorded, refunded, shipped
@@ -41,6 +42,7 @@ UNITS = ("_seconds", "_total")
 WITHOUT_UNIT = {
     "loyalty_audit_violations", "loyalty_database_up", "loyalty_deliveries", "loyalty_door_waiting", "loyalty_endpoints",
     "loyalty_events_set_aside", "loyalty_members", "loyalty_orders_without_member", "loyalty_points",
+    "loyalty_stream_unpublished",
 }  # fmt: skip
 """Plain numbers of the things that they are named after."""
 
@@ -172,6 +174,17 @@ def test_sweep_that_nobody_runs_is_shown(web: Web) -> None:
     expiry = 366 * 86_400_000
     web.now += expiry
     assert (figure(web, "loyalty_sweep_behind_seconds") or 0) > 86_400
+
+
+def test_what_the_stream_lacks_is_shown(web: Web) -> None:
+    acme = {"tenant": "acme", "mode": "test"}
+    assert figure(web, "loyalty_stream_behind_seconds") == 0
+    with web.engine.begin() as connection:
+        connection.execute(t.configuration.update().values(publishes=1, version=99))
+    web.play(recorded(placed()))
+    web.now += 60_000
+    assert (figure(web, "loyalty_stream_unpublished", **acme) or 0) > 0
+    assert figure(web, "loyalty_stream_behind_seconds") == 60
 
 
 def test_endpoints_are_counted_by_state(web: Web) -> None:
