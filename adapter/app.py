@@ -265,7 +265,7 @@ def _run(settings: Settings, *, book: bool, web: bool, work: bool, sweeping_with
             children.append(Child("book", _book, (settings, socket, sweeping_with == "book")))
         if work:
             children.append(Child("work", _work, (settings, sweeping_with == "work")))
-        if work and settings.stream.used:
+        if work and settings.stream.stream().used:
             children.append(Child("stream", _stream, (settings, socket if book else None)))
         with Supervisor(children) as supervisor:
             if web:

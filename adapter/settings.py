@@ -169,11 +169,6 @@ class Stream(Section):
             )
         return consume
 
-    @property
-    def used(self) -> bool:
-        """Return whether there is anything to publish or to consume."""
-        return bool(self.url and (self.publish or self.consume))
-
     def stream(self) -> StreamSettings:
         """Return them as the stream's parts take them."""
         from adapter.stream.settings import StreamSettings

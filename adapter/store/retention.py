@@ -90,7 +90,9 @@ _MESSAGES = text(
     "SELECT w.id, w.size, count(d.id) AS deliveries, coalesce(sum(d.attempts), 0) AS attempts,"  # noqa: S608 - names of ours
     f" count(CASE WHEN {_NEEDED} THEN 1 END) AS needed"
     " FROM (SELECT m.env, m.id, length(m.body) AS size FROM messages AS m"
-    "  WHERE m.env = :env AND m.id > :after AND m.id < :before ORDER BY m.id LIMIT :most) AS w"
+    "  WHERE m.env = :env AND m.id > :after AND m.id < :before"
+    "  AND NOT EXISTS (SELECT 1 FROM publications AS u WHERE u.env = m.env AND u.message = m.id)"  # the stream lacks it
+    "  ORDER BY m.id LIMIT :most) AS w"
     " LEFT JOIN deliveries AS d ON d.env = w.env AND d.message = w.id"
     " GROUP BY w.id, w.size ORDER BY w.id"
 )

@@ -21,3 +21,8 @@ class StreamSettings:
     consume_batch: int = 256  # events that are offered to the door at once
     retry_after_s: float = 5.0  # how long an event, or an absent broker, is left alone
     poll_s: float = 0.2  # how long an idle publisher waits before it looks again
+
+    @property
+    def used(self) -> bool:
+        """Return whether there is a broker, and anything to publish there or to consume."""
+        return bool(self.servers and (self.publish or self.consume))

@@ -70,10 +70,10 @@ def test_a_source_and_its_stream_are_written_as_a_pair(wrong: str) -> None:
 
 
 def test_the_stream_is_off_until_there_is_a_url() -> None:
-    assert not load_settings(environ={"LOYALTY_STREAM__PUBLISH": "LOYALTY"}).stream.used
+    assert not load_settings(environ={"LOYALTY_STREAM__PUBLISH": "LOYALTY"}).stream.stream().used
     given = {"LOYALTY_STREAM__URL": "nats://one:4222, nats://two:4222", "LOYALTY_STREAM__CONSUME": "a=A b=B"}
-    found = load_settings(environ=given).stream
+    found = load_settings(environ=given).stream.stream()
     assert found.used
-    assert found.stream().servers == ("nats://one:4222", "nats://two:4222")
-    assert found.stream().consume == (("a", "A"), ("b", "B"))
-    assert not found.stream().trusted
+    assert found.servers == ("nats://one:4222", "nats://two:4222")
+    assert found.consume == (("a", "A"), ("b", "B"))
+    assert not found.trusted
