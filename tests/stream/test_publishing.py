@@ -12,15 +12,17 @@ from sqlalchemy import Engine, event, func, insert, select
 from adapter import ids
 from adapter.engine.batch import Batcher
 from adapter.engine.door import Door
+from adapter.engine.retention import prune
 from adapter.errors import BrokerUnavailable
 from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.configuration import CatalogCache
 from adapter.store.database import in_unit_of_work, open_database
+from adapter.store.retention import RetentionSettings
 from adapter.stream import outbox
 from adapter.stream.nats import NatsBroker
 from adapter.stream.publisher import LEASE_MS, Publisher
-from tests.shop import NOW, configure, paid, placed, recorded, shipped
+from tests.shop import DAY, NOW, configure, paid, placed, recorded, shipped
 from tests.stream.conftest import Streams
 
 if TYPE_CHECKING:
@@ -282,3 +284,18 @@ def test_what_is_turned_off_marks_nothing_and_forgets(sqlite_database: Engine) -
     assert in_unit_of_work(sqlite_database, outbox.end) == waited > 0
     book(sqlite_database, 2)
     assert waiting(sqlite_database) == 0
+
+
+def test_what_the_stream_lacks_is_kept_however_old_it_is(
+    database: Engine, streams: Streams, broker: NatsBroker
+) -> None:
+    begun(database)
+    with database.begin() as connection:
+        connection.execute(t.endpoints.delete())  # else nobody has taken what was for it
+    book(database, 1)
+    later = NOW + 1000 * DAY
+    written = len(messages(database))
+    assert prune(database, RetentionSettings(), later, pause=lambda _seconds: False)["messages"] == 0
+    drain(publisher(database, broker, streams))
+    check_published(database, streams)
+    assert prune(database, RetentionSettings(), later, pause=lambda _seconds: False)["messages"] == written
