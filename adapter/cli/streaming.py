@@ -44,7 +44,8 @@ def status(place: Place, as_json: bool) -> None:
     wanted = place.settings().stream.stream()
     with place.database() as engine:
         shown = _outbox(engine)
-    shown |= {f"from {source}": _backlog(wanted, source, name) for source, name in wanted.consume}
+    if wanted.used:
+        shown |= {f"from {source}": _backlog(wanted, source, name) for source, name in wanted.consume}
     show_fields(shown, as_json=as_json)
 
 
