@@ -42,18 +42,25 @@ if PROFILE == "repeatable":
     # is drawn would depend on which worker runs a test after which others.
     providers._get_local_constants = lambda: providers._local_constants  # there is no setting for it
 
-# As a service writes them: unless told, tracebacks are drawn with the values of all variables, ten seconds for each.
-structlog.configure(
-    processors=[
-        structlog.processors.add_log_level,
-        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
-    ]
-)
-
 NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 GIVEN = os.environ.get("LOYALTY_TEST_POSTGRES_URL")
 CHOICE = os.environ.get("LOYALTY_TEST_POSTGRES")
 MISSING = "no PostgreSQL answers, and none could be started"
+
+
+@pytest.fixture(autouse=True)
+def _logs_are_plain() -> None:
+    """Logs are as if nobody had set them up, whatever the test before did, but for tracebacks, which are plain text.
+
+    Drawn with the values of all variables, as they are unless told, a single one takes up to ten seconds.
+    """
+    structlog.reset_defaults()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+        ]
+    )
 
 
 @pytest.fixture(autouse=True)
