@@ -99,9 +99,9 @@ def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
         "one commit a request (b)": [],
     }
     memory = 0.0
-    fresh(url)
-    configure(url)
     for _ in range(options.rounds):
+        fresh(url)  # or each round would measure a larger database than the one before it
+        configure(url)
         with baseline(THREADS) as port:
             rounds["checks and parses only (a)"].append(_round(port, "/check", options))
         with _served(url) as (port, process):
