@@ -74,17 +74,11 @@ def run_work(settings: Settings, *, sweeping: bool) -> None:
         engine = stack.enter_context(_database(settings))
         if sweeping:
             door = stack.enter_context(Door(engine, clock.now, settings.door.door(), VENDORS))
-            run: Callable[[], None] = lambda: sweep.run(  # noqa: E731 - a thread's body
-                engine,
-                door.offer,
-                clock.now,
-                stop,
-                interval_s=settings.sweep.interval_s,
-                batch=settings.sweep.batch,
-            )
-            _beside(stack, "sweep", run)
+            interval, batch = settings.sweep.interval_s, settings.sweep.batch
+            swept = partial(sweep.run, engine, door.offer, clock.now, stop, interval_s=interval, batch=batch)
+            _beside(stack, "sweep", swept)
         kept = settings.retention.retention()
-        _beside(stack, "retention", lambda: retention.run(engine, kept, clock.now, stop))
+        _beside(stack, "retention", partial(retention.run, engine, kept, clock.now, stop))
         stack.callback(stop.set)  # whatever ends the dispatcher ends what is beside it
         delivery = settings.delivery.delivery()
         Dispatcher(engine, CatalogCache(engine), clock.now, delivery, vendors=VENDORS).run(stop)

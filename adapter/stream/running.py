@@ -1,4 +1,4 @@
-"""The stream's process: a thread for the publisher and one for each consumer, over one connection to the broker.
+"""The stream's process: a thread for the publisher and one for each consumer, each over a connection of its own.
 
 Whatever is away is waited for. A defect ends the process, and its supervisor starts it again.
 """
