@@ -19,6 +19,8 @@ Clock = Callable[[], Millis]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH = EPOCH.replace(tzinfo=None)
 _MILLISECOND = timedelta(milliseconds=1)
+CLOCKS_DIFFER_MS = 300_000
+"""How far the clock of whoever tells us something, of another machine, or our own of before may be ahead."""
 LATEST: Millis = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last instant that ISO 8601 can write
 
 

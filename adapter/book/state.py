@@ -62,6 +62,7 @@ class Balance:
     next_due_at: Millis | None = None
     idle_at: Millis | None = None  # all available points end then, unless their member does something before
     remind_at: Millis | None = None  # the member is reminded of that then
+    updated_at: Millis = 0  # as it was loaded; it is written with the instant of the batch
 
     @property
     def key(self) -> tuple[int, int, int]:

@@ -178,6 +178,7 @@ class WorkingSet:
     now: Millis
     new_id: Callable[[], int]
     vendors: Mapping[str, Vendor] = field(default_factory=dict)  # in whose formats endpoints may be told
+    clock_now: Millis | None = None  # what the clock says, where that is behind `now`
     audiences: dict[tuple[int, str], Audience] = field(
         default_factory=dict
     )  # who wants a type of message, by (env, type)

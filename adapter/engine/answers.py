@@ -5,13 +5,13 @@ A refusal is not kept: who is refused may ask again under the same key.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from adapter.outcome import Outcome
 from adapter.store import tables as t
-from adapter.store.database import bulk_insert, select_by_keys
+from adapter.store.bulk import bulk_insert, select_by_keys
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,15 +34,31 @@ class Answers:
     """What was answered under the keys of a batch: before it, and in it."""
 
     def __init__(self, connection: Connection, commands: Iterable[Command], now: Millis) -> None:
-        keys = {key for command in commands if (key := _key_of(command)) is not None}
-        rows = select_by_keys(connection, t.idempotency_keys, ("env", "key"), keys, columns=COLUMNS)
-        self._over = [row for row in rows if row.expires_at <= now]
-        self._stored = {
-            (row.env, bytes(row.key)): (bytes(row.request), _decoder.decode(row.answer))
-            for row in rows
-            if row.expires_at > now
-        }
+        self._now = now
+        self._over: list[Any] = []
+        self._stored: dict[AnswerKey, tuple[bytes, Outcome]] = {}
         self._new: dict[AnswerKey, tuple[Once, Outcome]] = {}
+        self._read(connection, commands)
+
+    def _read(self, connection: Connection, commands: Iterable[Command]) -> None:
+        keys = {key for command in commands if (key := _key_of(command)) is not None}
+        for row in select_by_keys(connection, t.idempotency_keys, ("env", "key"), keys, columns=COLUMNS):
+            if row.expires_at <= self._now:
+                self._over.append(row)
+            else:
+                found = bytes(row.request), _decoder.decode(row.answer)
+                self._stored[row.env, bytes(row.key)] = found
+
+    def look_again(self, connection: Connection, refused: Iterable[Command]) -> bool:
+        """Look once more for the answers to commands that are about to be refused; return whether there are some now.
+
+        Another door may have carried out the same command while this one waited for its rows: what it answered is the
+        answer then, and not that there is nothing left to do.
+        """
+        missing = [command for command in refused if _key_of(command) not in self._stored]
+        before = len(self._stored)
+        self._read(connection, missing)
+        return len(self._stored) > before
 
     def forget_new(self) -> None:
         """Forget the answers of this batch: it is decided again."""

@@ -28,8 +28,8 @@ from adapter.engine.reviewing import check_standing
 from adapter.engine.vouched import check_vouchers
 from adapter.program.reasons import Reason
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.configuration import load_catalog
-from adapter.store.database import select_by_keys
 from adapter.store.reading.kept import removed_until
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.rows import LOT_COLUMNS

@@ -19,6 +19,7 @@ from adapter.book.standing import review, stand, time_owed
 from adapter.book.transfers import Cause
 from adapter.book.vouching import lapse_voucher
 from adapter.book.working import BalanceKey, Occasion, StoredEvent, WorkingSet
+from adapter.clock import CLOCKS_DIFFER_MS
 from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, RecordEvent, Review
 from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
@@ -26,11 +27,11 @@ from adapter.engine.journal import entry_of
 from adapter.engine.load import load
 from adapter.engine.shortage import explain_shortages
 from adapter.engine.vouchers import load_occasions
-from adapter.engine.write import Recorded, write
+from adapter.engine.write import Recorded, forget, write
 from adapter.outcome import Outcome
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys, unanswered
 from adapter.store.configuration import newest
-from adapter.store.database import select_by_keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -44,10 +45,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Batcher:
-    """Decides batches; keeps the catalog from one to the next."""
+    """Decides batches; keeps the catalog from one to the next.
+
+    `sent` is called in each batch when all that is left is the database's work: to write what was sent, and to commit.
+    """
 
     clock: Callable[[], Millis]
     vendors: Mapping[str, Vendor] = field(default_factory=dict)
+    sent: Callable[[], None] = field(default=lambda: None, repr=False)
     catalog: Catalog | None = field(default=None, repr=False)
 
     def __call__(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
@@ -61,8 +66,11 @@ class Batcher:
         others = [command for command in commands if not isinstance(command, RecordEvent)]
         decided = self._decide(connection, [*firsts.values(), *others], answers, now)
         answered = explain_shortages(connection, decided.work, decided.answered)
-        write(connection, decided.work, decided.recorded)
-        answers.write(connection)
+        with unanswered(connection):
+            write(connection, decided.work, decided.recorded)
+            answers.write(connection)
+            self.sent()
+        forget(connection, decided.work)
         new = {(command.source, command.key): stored for command, stored in decided.recorded}
         made = {id(command): outcome for command, outcome in answered}
         return [made.get(id(command)) or _outcome(command, known, new, firsts) for command in commands]
@@ -70,15 +78,24 @@ class Batcher:
     def _decide(
         self, connection: Connection, commands: Sequence[Command], answers: Answers, now: Millis
     ) -> _Decided:
-        """Load and decide; once more with more lots when a clawback or a debit asks for them."""
+        """Load and decide; once more with more lots when a clawback or a debit asks for them.
+
+        For no member time goes back, be it that a clock was set right or that another machine's is ahead: what changes
+        after a change is later, and so are its ids, by which messages are sent in order and `rebuild` goes.
+        """
         assert self.catalog is not None
         needs: set[BalanceKey] = set()
         occasions: set[Occasion] = set()
         owed: Sequence[Command] = ()
+        clock_now = now
         while True:
             answers.forget_new()
-            decided = _Decided(WorkingSet(self.catalog, now, partial(ids.new_id, now), self.vendors), answers)
-            load(connection, decided.work, [*owed, *commands], needs)
+            work = WorkingSet(self.catalog, now, partial(ids.new_id, now), self.vendors, clock_now=clock_now)
+            decided = _Decided(work, answers)
+            load(connection, work, [*owed, *commands], needs)
+            if now < (last := _changed_last(work)) <= clock_now + CLOCKS_DIFFER_MS:
+                now = last + 1
+                continue
             load_occasions(connection, decided.work, occasions)
             first = time_owed(decided.work)
             if first and not owed:
@@ -86,9 +103,17 @@ class Batcher:
                 continue
             missing = decided.decide([*owed, *commands])
             if missing <= needs and decided.occasions <= occasions:
-                return decided
+                refused = [command for command, outcome in decided.answered if outcome.error is not None]
+                if not (refused and answers.look_again(connection, refused)):
+                    return decided
             needs |= missing
             occasions |= decided.occasions
+
+
+def _changed_last(work: WorkingSet) -> Millis:
+    """Return when something of what was loaded, and can only be changed by one door at a time, changed last."""
+    rows = (work.balances, work.members, work.transactions, work.redemptions)
+    return max((row.updated_at for each in rows for row in each.values()), default=0)
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from adapter.commands import ApiCommand, BeginRedemption, EnrolMember, RecordEve
 from adapter.engine.carrying import WAYS
 from adapter.outcome import EventState, Outcome
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -23,8 +23,8 @@ from adapter.engine.standings import load_standing
 from adapter.engine.undone import load_undone
 from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.coming import first_after
-from adapter.store.database import select_by_keys
 from adapter.store.pending import over, set_aside
 from adapter.store.rows import (
     ADVICE_COLUMNS,
@@ -101,9 +101,7 @@ def _orders_of_members(connection: Connection, members: set[tuple[int, int]]) ->
 
 def _due_lots(connection: Connection, lapses: set[BalanceKey], now: int) -> list[Any]:
     keys = ("env", "member", "definition")
-    return select_by_keys(
-        connection, t.lots, keys, lapses, columns=LOT_COLUMNS, where=f"t.due_at <= {int(now)}"
-    )
+    return select_by_keys(connection, t.lots, keys, lapses, columns=LOT_COLUMNS, where=("t.due_at <= ?", now))
 
 
 def _load_orders(

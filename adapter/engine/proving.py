@@ -12,7 +12,7 @@ from adapter.book import facts as order_facts
 from adapter.book.links import read_linked, says_of
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 from adapter.store.rows import REDEMPTION_COLUMNS, columns_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from adapter.book.linking import know_links
 from adapter.book.links import links_of_event, links_of_order
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.database import lock_names, select_by_keys
+from adapter.store.bulk import select_by_keys
+from adapter.store.locks import lock_names
 from adapter.store.redeemed import completed, linked, spent
 from adapter.store.rows import REDEMPTION_COLUMNS
 

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from adapter.engine.door import Door, Reply
+    from adapter.engine.committer import Reply
+    from adapter.engine.door import Door
 
 Result = TypeVar("Result")
 
@@ -115,6 +116,7 @@ class _Answers:
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._lock = threading.Lock()
+        self._sending = threading.Lock()  # a frame is sent whole before the next one
         self._ready: list[tuple[int, Outcome]] = []
 
     def to(self, number: int) -> Reply:
@@ -131,7 +133,7 @@ class _Answers:
             ready, self._ready = self._ready, []
         if ready:
             # Who asked may be gone; what was decided is durable all the same.
-            with contextlib.suppress(OSError):
+            with self._sending, contextlib.suppress(OSError):
                 _send_frame(self._connection, _encoder.encode(ready))
 
 

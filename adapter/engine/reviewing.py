@@ -15,8 +15,8 @@ from adapter.book.working import WorkingSet
 from adapter.clock import LATEST
 from adapter.commands import Review
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.configuration import load_catalog
-from adapter.store.database import select_by_keys
 from adapter.store.rows import BALANCE_COLUMNS, MEMBERSHIP_COLUMNS, STANDING_COLUMNS, columns_of
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from adapter.book.people import ADDRESS
 from adapter.engine.rebuild import CHUNK, Read, empty_book, replay
 from adapter.errors import ConfigurationError
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.configuration import load_catalog
-from adapter.store.database import select_by_keys
 from adapter.store.reading.kept import require_bytes
 from adapter.store.reading.snapshot import snapshot
 

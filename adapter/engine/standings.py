@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from adapter.book.membership import Membership, Standing
 from adapter.program.days import ALWAYS, Day, day_of, months_after, window_start
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 from adapter.store.rows import MEMBERSHIP_COLUMNS, STANDING_COLUMNS
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine, or_, select
 from adapter.commands import Command, Elapse, LapseVoucher, Review
 from adapter.errors import Unavailable
 from adapter.store import tables as t
+from adapter.store.database import answering
 
 if TYPE_CHECKING:
     import threading
@@ -79,7 +80,8 @@ def run(
     """Sweep again and again until told to stop."""
     while not stop.wait(interval_s):
         try:
-            sweep(engine, offer, clock(), batch=batch)
+            with answering(engine):
+                sweep(engine, offer, clock(), batch=batch)
         except Unavailable as error:
             log.warning("the sweep waits", error=error.message)
         except Exception:  # the top of the sweep's loop: it must outlive any single round

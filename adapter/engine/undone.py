@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.state import Transaction
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 from adapter.store.redeemed import moved
 from adapter.store.rows import TRANSACTION_COLUMNS
 

@@ -17,7 +17,7 @@ from adapter.book.links import links_of_order, read_linked, says_of
 from adapter.book.state import OrderState
 from adapter.book.voucher import Voucher, VoucherState
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 from adapter.store.rows import VOUCHER_COLUMNS, columns_of
 
 if TYPE_CHECKING:

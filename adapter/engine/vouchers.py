@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.voucher import Voucher
 from adapter.store import tables as t
-from adapter.store.database import listed_keys, select_by_keys
+from adapter.store.bulk import for_each, listed_keys, select_by_keys
 from adapter.store.rows import VOUCHER_COLUMNS
 
 if TYPE_CHECKING:
@@ -41,10 +41,14 @@ def load_occasions(connection: Connection, work: WorkingSet, occasions: set[Occa
     if not limited:
         return
     listed, values = listed_keys(connection, t.vouchers, OCCASION[:4], sorted(limited))
+    counted = (
+        "t.env = k.env AND t.member = k.member AND t.program = k.program AND t.rule = k.rule "
+        "AND t.state != 'revoked'"
+    )
+    found = for_each(connection, listed, t.vouchers, counted)
     statement = (
-        f"SELECT t.env, t.member, t.program, t.rule, count(*) FROM {listed} CROSS JOIN vouchers t "  # noqa: S608 - names of ours
-        "WHERE t.env = k.env AND t.member = k.member AND t.program = k.program AND t.rule = k.rule "
-        "AND t.state != 'revoked' GROUP BY t.env, t.member, t.program, t.rule"
+        f"SELECT t.env, t.member, t.program, t.rule, count(*) {found} "
+        "GROUP BY t.env, t.member, t.program, t.rule"
     )
     for *whose, number in connection.exec_driver_sql(statement, values):
         work.voucher_counts[whose[0], whose[1], whose[2], whose[3]] = number

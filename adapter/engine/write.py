@@ -19,7 +19,7 @@ from adapter.book.working import Message, Rows, StoredEvent, WorkingSet
 from adapter.commands import RecordEvent
 from adapter.engine.journal import scrub
 from adapter.store import tables as t
-from adapter.store.database import bulk_add, bulk_insert, bulk_upsert, unanswered
+from adapter.store.bulk import bulk_add, bulk_insert, bulk_upsert
 from adapter.store.rows import (
     ADVICE_COLUMNS,
     BALANCE_COLUMNS,
@@ -39,16 +39,19 @@ Recorded = list[tuple[RecordEvent, StoredEvent]]
 
 
 def write(connection: Connection, work: WorkingSet, recorded: Recorded) -> None:
-    """Write everything that the working set holds as changed or appended."""
-    with unanswered(connection):
-        _hand_on(connection, work)
-        _write_people(connection, work)
-        _write_events(connection, work, recorded)
-        _write_orders(connection, work)
-        _write_links(connection, work)
-        _write_book(connection, work)
-        _write_standing(connection, work)
-        _write_messages(connection, work)
+    """Write everything that the working set holds as changed or appended, in statements that return nothing."""
+    _hand_on(connection, work)
+    _write_people(connection, work)
+    _write_events(connection, work, recorded)
+    _write_orders(connection, work)
+    _write_links(connection, work)
+    _write_book(connection, work)
+    _write_standing(connection, work)
+    _write_messages(connection, work)
+
+
+def forget(connection: Connection, work: WorkingSet) -> None:
+    """Erase what was said of those who are forgotten, after all else of the batch was written."""
     if work.forgotten:
         scrub(connection, work.forgotten)
         _forget_addresses(connection, work)
@@ -150,7 +153,7 @@ def _forget(connection: Connection, work: WorkingSet) -> None:
 
 
 def _forget_addresses(connection: Connection, work: WorkingSet) -> None:
-    """Erase where what somebody redeemed was sent, after all else of the batch was written."""
+    """Erase where what somebody redeemed was sent."""
     gone = [{"env": env, "member": member} for env, member in sorted(work.forgotten)]
     statement = "UPDATE redemptions SET shipping = NULL WHERE env = :env AND member = :member AND shipping IS NOT NULL"
     connection.execute(text(statement), gone)
@@ -247,7 +250,13 @@ def _write_links(connection: Connection, work: WorkingSet) -> None:
 
 
 def _write_book(connection: Connection, work: WorkingSet) -> None:
-    _put(connection, t.balances, work.balances, BALANCE_COLUMNS, {"updated_at": lambda _balance: work.now})
+    _put(
+        connection,
+        t.balances,
+        work.balances,
+        tuple(name for name in BALANCE_COLUMNS if name != "updated_at"),
+        {"updated_at": lambda _balance: work.now},
+    )
     _put(connection, t.lots, work.lots, (*LOT_COLUMNS, "due_at"))
     _put(connection, t.transactions, work.transactions, (*TRANSACTION_COLUMNS, "due_at"))
     _put(connection, t.redemptions, work.redemptions, REDEMPTION_COLUMNS)
@@ -294,7 +303,7 @@ def _fan_out(work: WorkingSet, message: Message) -> list[tuple[Any, ...]]:
             "due" if endpoint.state == "enabled" else "held",
             0,
             0,
-            work.now,
+            work.now if work.clock_now is None else work.clock_now,
             0,
             work.now,
             work.now,

@@ -15,9 +15,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, make_url
+from sqlalchemy import inspect
 
 from adapter.errors import ConfigurationError
+from adapter.store.address import address_of, for_programs, shown
 from adapter.store.database import answering, open_database
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def restore(url: str, file: Path) -> None:
     Raises `ConfigurationError` where there are tables, or the file is no copy, or one of the other kind of database.
     """
     kind = _kind_of(file)
-    target = make_url(url)
+    target = address_of(url)
     if kind != target.get_backend_name():
         raise ConfigurationError(
             f"{file} is a copy of {kind}, and LOYALTY_DATABASE_URL names {target.get_backend_name()}; a copy goes back "
@@ -124,19 +125,18 @@ def _restore_sqlite(target: URL, file: Path) -> None:
 
 def _require_empty(engine: Engine) -> None:
     if inspect(engine).get_table_names():
-        url = engine.url.render_as_string()
         raise ConfigurationError(
-            f"the database {url} has tables already; restore into a new one", field="file"
+            f"the database {shown(engine.url)} has tables already; restore into a new one", field="file"
         )
 
 
 def _run(tool: str, url: URL, *options: str) -> None:
     """Run one of PostgreSQL's own tools. The password goes by the environment, where no list of processes shows it."""
-    plain = url.set(drivername="postgresql", password=None).render_as_string()
-    environment = dict(os.environ) | ({"PGPASSWORD": str(url.password)} if url.password else {})
+    where, password = for_programs(url)
+    environment = dict(os.environ) | ({"PGPASSWORD": password} if password else {})
     try:
         ran = subprocess.run(  # noqa: S603 - a tool's name of ours, and a list of arguments, which no shell reads
-            [tool, f"--dbname={plain}", *options],
+            [tool, f"--dbname={where}", *options],
             env=environment,
             capture_output=True,
             text=True,

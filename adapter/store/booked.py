@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from adapter.store import tables as t
-from adapter.store.database import listed_keys
+from adapter.store.bulk import for_each, listed_keys, mark
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -24,14 +24,15 @@ def booked_since(connection: Connection, spans: Collection[Span], now: Millis) -
         return {}
     listed, values = listed_keys(connection, t.transactions, _SPAN, sorted(spans))
     own = ", ".join(f"k.{name}" for name in _SPAN)
-    statement = (
-        f"SELECT {own}, count(*), sum(t.amount) FROM {listed} CROSS JOIN transactions t "  # noqa: S608 - names of ours
-        "WHERE t.env = k.env AND t.member = k.member AND t.definition = k.definition "
+    counted = (
+        "t.env = k.env AND t.member = k.member AND t.definition = k.definition "
         "AND t.kind = k.kind AND t.created_at >= k.created_at AND t.order_ref IS NULL AND t.redemption IS NULL "
-        f"AND (t.state = 'completed' OR (t.state = 'pending' AND (t.expires_at IS NULL OR t.expires_at > {int(now)}))) "
-        f"GROUP BY {own}"
+        "AND (t.state = 'completed' OR (t.state = 'pending' "
+        f"AND (t.expires_at IS NULL OR t.expires_at > {mark(connection)})))"
     )
-    rows = connection.exec_driver_sql(statement, values)
+    found = for_each(connection, listed, t.transactions, counted)
+    statement = f"SELECT {own}, count(*), sum(t.amount) {found} GROUP BY {own}"
+    rows = connection.exec_driver_sql(statement, (*values, now))
     return {
         (env, member, definition, kind, at): (number, int(amount))
         for env, member, definition, kind, at, number, amount in rows

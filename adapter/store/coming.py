@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapter.store.database import listed_keys
+from adapter.store.bulk import listed_keys, mark
 from adapter.store.tables import lots
 
 if TYPE_CHECKING:
@@ -34,9 +34,8 @@ def first_after(
         return {}
     listed, values = listed_keys(connection, lots, _KEY, keys)
     found = {}
-    for env, member, definition, *instants in connection.exec_driver_sql(
-        _FIRST_AFTER.format(listed=listed, now=int(now)), values
-    ):
+    statement = _FIRST_AFTER.format(listed=listed, now=mark(connection))
+    for env, member, definition, *instants in connection.exec_driver_sql(statement, (now, now, *values)):
         coming = [at for at in instants if at is not None]
         if coming:
             found[env, member, definition] = min(coming)

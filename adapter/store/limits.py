@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from adapter.book.limiting import COUNTED
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.database import listed_keys, select_by_keys
+from adapter.store.bulk import for_each, listed_keys, mark, select_by_keys
 from adapter.store.rows import REDEMPTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -30,19 +30,21 @@ def redeemed_since(
         return {}
     keys = sorted((*key, at) for key, at in begun.items())
     listed, values = listed_keys(connection, t.redemptions, (*_KEY, "created_at"), keys)
-    statement = (
-        f"SELECT t.env, t.member, t.definition, sum(t.cost) FROM {listed} CROSS JOIN redemptions t "  # noqa: S608 - names of ours
-        "WHERE t.env = k.env AND t.member = k.member AND t.definition = k.definition "
+    counted = (
+        "t.env = k.env AND t.member = k.member AND t.definition = k.definition "
         f"AND t.created_at >= k.created_at AND (t.state IN ({_SETTLED}) "
-        f"OR (t.state = 'pending' AND (t.expires_at IS NULL OR t.expires_at > {int(now)}))) "
-        "GROUP BY t.env, t.member, t.definition"
+        f"OR (t.state = 'pending' AND (t.expires_at IS NULL OR t.expires_at > {mark(connection)})))"
     )
-    rows = connection.exec_driver_sql(statement, values)
+    found = for_each(connection, listed, t.redemptions, counted)
+    statement = (
+        f"SELECT t.env, t.member, t.definition, sum(t.cost) {found} GROUP BY t.env, t.member, t.definition"
+    )
+    rows = connection.exec_driver_sql(statement, (*values, now))
     return {(env, member, definition): int(amount) for env, member, definition, amount in rows}
 
 
 def locking(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> list[Redemption]:
     """Return the redemptions whose lock of these balances has time left; `lock_of` says which of them keep it."""
-    where = f"t.locks_until IS NOT NULL AND t.locks_until > {int(now)}"
+    where = ("t.locks_until IS NOT NULL AND t.locks_until > ?", now)
     rows = select_by_keys(connection, t.redemptions, _KEY, keys, columns=REDEMPTION_COLUMNS, where=where)
     return [Redemption(*row) for row in rows]

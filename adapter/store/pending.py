@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.state import Lot, Transaction
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -25,8 +25,14 @@ _KEY = ("env", "member", "definition")
 
 def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Iterator[Transaction]:
     """Return the transactions of these balances that time has ended by now, the first ones first."""
-    where = f"t.due_at <= {int(now)}"
-    rows = select_by_keys(connection, t.transactions, _KEY, keys, columns=TRANSACTION_COLUMNS, where=where)
+    rows = select_by_keys(
+        connection,
+        t.transactions,
+        _KEY,
+        keys,
+        columns=TRANSACTION_COLUMNS,
+        where=("t.due_at <= ?", now),
+    )
     yield from sorted((Transaction(*row) for row in rows), key=lambda one: (one.due_at or 0, one.id))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from adapter.book.shortage import RECENT_CHANGES, RECENT_MS
 from adapter.book.state import Transfer
 from adapter.store import tables as t
-from adapter.store.database import listed_keys
+from adapter.store.bulk import for_each, listed_keys, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,12 +30,12 @@ def spent_and_expired(
     """Return the recent transfers to and from `redeemed` and `expired`; `sequences` are those of the balances."""
     floors = sorted((*key, sequence - RECENT_CHANGES) for key, sequence in sequences.items())
     listed, values = listed_keys(connection, t.transfers, (*_KEY, "sequence"), floors)
-    statement = (
-        f"SELECT {_COLUMNS} FROM {listed} CROSS JOIN transfers t WHERE {_SAME.format('t')} "  # noqa: S608 - ours
-        f"AND t.sequence > k.sequence AND t.posted_at > {int(now) - RECENT_MS} "
+    lately = (
+        f"{_SAME.format('t')} AND t.sequence > k.sequence AND t.posted_at > {mark(connection)} "
         "AND (t.to_account IN ('redeemed', 'expired') OR t.from_account IN ('redeemed', 'expired'))"
     )
-    for row in connection.exec_driver_sql(statement, values):
+    found = for_each(connection, listed, t.transfers, lately)
+    for row in connection.exec_driver_sql(f"SELECT {_COLUMNS} {found}", (*values, now - RECENT_MS)):
         yield Transfer(*row)
 
 
@@ -44,7 +44,7 @@ def next_posts(
 ) -> dict[BalanceKey, tuple[Millis, int]]:
     """Return, by balance, when pending points post next by time alone, and how many."""
     listed, values = listed_keys(connection, t.lots, _KEY, sorted(keys))
-    due = f"{_SAME.format('n')} AND n.due_at > {int(now)} ORDER BY n.due_at LIMIT {DUE_AT_MOST}"
+    due = f"{_SAME.format('n')} AND n.due_at > {mark(connection)} ORDER BY n.due_at LIMIT {DUE_AT_MOST}"
     if connection.dialect.name == "sqlite":
         lots = f"lots t WHERE {_SAME.format('t')} AND t.id IN (SELECT n.id FROM lots n WHERE {due})"  # noqa: S608 - ours
     else:
@@ -54,7 +54,7 @@ def next_posts(
     )
     found: dict[BalanceKey, tuple[Millis, int]] = {}
     for *key, at, amount in connection.exec_driver_sql(
-        f"{statement} AND t.pending > 0 AND t.available_at = t.due_at", values
+        f"{statement} AND t.pending > 0 AND t.available_at = t.due_at", (*values, now)
     ):
         whose = (key[0], key[1], key[2])
         first, sum_then = found.get(whose, (at, 0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from adapter.book.lots import turn_of
 from adapter.book.state import Account, Lot, Transaction
 from adapter.store import tables as t
-from adapter.store.database import listed_keys, select_by_keys
+from adapter.store.bulk import for_each, listed_keys, select_by_keys
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -48,9 +48,8 @@ def linked(connection: Connection, links: Iterable[Link]) -> dict[tuple[int, int
     for kind, keys in sorted(by_kind.items()):
         listed, given = listed_keys(connection, t.redemptions, _LINKED_BY[kind], sorted(keys))
         match = " AND ".join(f"t.{name} = k.{name}" for name in _LINKED_BY[kind])
-        parts.append(
-            f"SELECT t.env, t.id, t.member, t.definition FROM {listed} CROSS JOIN redemptions t WHERE {match}"  # noqa: S608 - names of ours
-        )
+        found = for_each(connection, listed, t.redemptions, match)
+        parts.append(f"SELECT t.env, t.id, t.member, t.definition {found}")
         values += given
     if not parts:
         return {}

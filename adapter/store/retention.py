@@ -20,7 +20,8 @@ from sqlalchemy import Connection, Table, bindparam, delete, select, text
 
 from adapter.ids import first_id, made_at
 from adapter.store import tables as t
-from adapter.store.database import lock_names, rows_as
+from adapter.store.bulk import rows_as
+from adapter.store.locks import lock_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

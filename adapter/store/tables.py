@@ -2,8 +2,9 @@
 
 Rules that hold for all of them:
 - the environment (`env`) leads every primary and unique key, and what belongs to a member carries the member's id, so
-  that rows can be spread over machines as they are. Three look-ups begin outside an environment, because a request
-  does not know its own yet: a source by its name, a key by its hash, and the list of environments;
+  that rows can be spread over machines as they are; `distribution.py` says by what, and a test holds every statement
+  to it. Three look-ups begin outside an environment, because a request does not know its own yet: a source by its
+  name, a key by its hash, and the list of environments;
 - instants are whole milliseconds, points are whole smallest units, ids are 63-bit integers (`adapter/ids.py`);
 - `transfers` and `allocations` are only ever appended to; so are `messages` and `attempts` until `retention` removes them;
 - text that holds JSON says so in its comment; nobody but the named module parses it.

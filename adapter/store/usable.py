@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.lots import in_order_of_use
 from adapter.book.state import Lot
-from adapter.store.database import listed_keys
+from adapter.store.bulk import listed_keys
 from adapter.store.rows import LOT_COLUMNS
 from adapter.store.tables import lots
 

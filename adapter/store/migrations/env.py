@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 
 def run(connection: Connection) -> None:
-    """Run the migrations that were asked for, in the transaction that the connection is in."""
-    context.configure(connection=connection, target_metadata=tables.metadata, render_as_batch=True)
-    context.run_migrations()
+    """Run the migrations that were asked for: in the transaction that the connection is in, or each in one of its own."""
+    context.configure(
+        connection=connection,
+        target_metadata=tables.metadata,
+        render_as_batch=True,
+        transaction_per_migration=context.config.attributes.get("in_use", False),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
 
 
 handed_over: Connection | None = context.config.attributes.get("connection")

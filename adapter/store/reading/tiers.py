@@ -17,7 +17,7 @@ from adapter.book.tiers import Place, ladders_of, membership_of, place_in, revie
 from adapter.book.transfers import Cause, Change
 from adapter.book.working import Member, WorkingSet
 from adapter.store import tables as t
-from adapter.store.database import select_by_keys
+from adapter.store.bulk import select_by_keys
 from adapter.store.reading.balances import balance_now, balance_row
 from adapter.store.reading.paging import Page, decode_cursor, page_of
 from adapter.store.rows import MEMBER_COLUMNS, MEMBERSHIP_COLUMNS, STANDING_COLUMNS, columns_of
