@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+PROMPT_MS = 250
+"""Who answers within this is sent the next delivery by the same thread at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -24,6 +27,11 @@ class Answer:
     def delivered(self) -> bool:
         """Only 2xx is a success; a redirect is not."""
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004 - the statuses of success
+
+    @property
+    def prompt(self) -> bool:
+        """A success, and soon."""
+        return self.delivered and self.duration_ms <= PROMPT_MS
 
     @property
     def gone(self) -> bool:

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from sqlalchemy import Connection, text
 
-from adapter.store.database import rows_as
+from adapter.store.bulk import rows_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from adapter.clock import Millis
-    from adapter.delivery.slots import Key
+    from adapter.delivery.slots import Key, Ticket
 
 FIELDS = """d.env, d.id, d.endpoint, d.message, d.member, d.attempts, d.step, d.fence, d.replay,
              d.next_attempt_at, m.body"""
@@ -43,40 +43,47 @@ class Claimed:
     step: int
     fence: int
     replay: int | None
+    due_at: Millis
+    lease_until: Millis
     body: bytes = field(repr=False)
 
     @property
     def key(self) -> Key:
         return self.env, self.endpoint
 
+    @property
+    def ticket(self) -> Ticket:
+        return self.id, self.fence
 
-def waiting(connection: Connection, keys: Iterable[Key], now: Millis, *, most: int) -> list[Key]:
-    """Return the first `most` of the endpoints that have something due, in the given order; reads only."""
+
+def asked_for(keys: Iterable[Key]) -> str:
+    """Write endpoints as `waiting` takes them."""
+    return orjson.dumps([{"env": env, "endpoint": endpoint} for env, endpoint in keys]).decode()
+
+
+def waiting(connection: Connection, asked: str, now: Millis) -> list[Key]:
+    """Return which of the endpoints have something due; reads only."""
     wanted = rows_as(connection, "w", ("env", "endpoint"))
     statement = text(
         f"SELECT w.env, w.endpoint FROM {wanted} WHERE EXISTS (SELECT 1 FROM deliveries AS i"  # noqa: S608 - names of ours
-        f" WHERE i.env = w.env AND i.endpoint = w.endpoint AND {_DUE}) LIMIT :most"
+        f" WHERE i.env = w.env AND i.endpoint = w.endpoint AND {_DUE})"
     )
-    rows = orjson.dumps([{"env": env, "endpoint": endpoint} for env, endpoint in keys]).decode()
-    return [
-        (row.env, row.endpoint)
-        for row in connection.execute(statement, {"rows": rows, "now": now, "most": most})
-    ]
+    return [(row.env, row.endpoint) for row in connection.execute(statement, {"rows": asked, "now": now})]
 
 
 def candidates(connection: Connection, rooms: Mapping[Key, int], now: Millis) -> list[Any]:
     """Return the oldest due deliveries of each endpoint, at most its room, locked until the commit."""
-    if not rooms:
-        return []
+    if connection.dialect.name == "sqlite":  # one LIMIT for all: so it is asked once for each size of room
+        groups = [{key: room for key, room in rooms.items() if room == size} for size in set(rooms.values())]
+    else:
+        groups = [dict(rooms)] if rooms else []
+    return [row for group in groups for row in _oldest(connection, group, now)]
+
+
+def _oldest(connection: Connection, rooms: Mapping[Key, int], now: Millis) -> Sequence[Any]:
     wanted = [{"env": env, "endpoint": endpoint, "room": room} for (env, endpoint), room in rooms.items()]
     values = {"rows": orjson.dumps(wanted).decode(), "now": now, "most": max(rooms.values())}
-    left = dict(rooms)
-    found = []
-    for row in connection.execute(text(_select(connection)), values):
-        if left[row.env, row.endpoint] > 0:
-            left[row.env, row.endpoint] -= 1
-            found.append(row)
-    return found
+    return connection.execute(text(_select(connection)), values).all()
 
 
 def _select(connection: Connection) -> str:
@@ -97,13 +104,15 @@ def _select(connection: Connection) -> str:
 
 def put_off_blocked(connection: Connection, rows: Sequence[Any], now: Millis) -> set[tuple[int, int]]:
     """Put off those whose member's previous delivery is unfinished; return their (env, id)."""
-    previous = rows_as(connection, "c", ("env", "endpoint", "member", "message", "id"))
+    wanted = rows_as(connection, "c", ("env", "endpoint", "member", "message", "id"))
+    before = neighbour(
+        env="c.env", endpoint="c.endpoint", member="c.member", message="c.message", later=False
+    )
+    # MATERIALIZED: each previous message is looked for once, not once for each delivery that it may belong to
     statement = text(
-        f"SELECT c.env, c.id, p.next_attempt_at FROM {previous}"  # noqa: S608 - names of ours
-        " JOIN deliveries AS p ON p.env = c.env AND p.endpoint = c.endpoint AND p.message ="
-        " (SELECT m.id FROM messages AS m JOIN deliveries AS q ON q.env = m.env AND q.endpoint = c.endpoint"
-        "  AND q.message = m.id WHERE m.env = c.env AND m.member = c.member AND m.id < c.message"
-        "  ORDER BY m.id DESC LIMIT 1)"
+        f"WITH b AS MATERIALIZED (SELECT c.env, c.id, c.endpoint, {before} AS before FROM {wanted})"  # noqa: S608 - names of ours
+        " SELECT b.env, b.id, p.next_attempt_at FROM b"
+        " JOIN deliveries AS p ON p.env = b.env AND p.endpoint = b.endpoint AND p.message = b.before"
         " WHERE p.state IN ('due', 'claimed')"
     )
     asked = [
@@ -123,6 +132,20 @@ def put_off_blocked(connection: Connection, rows: Sequence[Any], now: Millis) ->
             [{"env": r.env, "id": r.id, "at": max(r.next_attempt_at, now) + 1} for r in blocked],
         )
     return {(row.env, row.id) for row in blocked}
+
+
+def neighbour(*, env: str, endpoint: str, member: str, message: str, later: bool) -> str:
+    """Return the subquery for the message of a member before (or after) another one, of those an endpoint is to get.
+
+    OFFSET 0 keeps PostgreSQL from joining there: before it has ever looked at the tables it takes them for empty, and
+    goes through all that the endpoint ever got for every message of the member.
+    """
+    than, turn = (">", "") if later else ("<", " DESC")
+    return (
+        f"(SELECT m.id FROM messages AS m WHERE m.env = {env} AND m.member = {member} AND m.id {than} {message}"  # noqa: S608 - names of ours
+        f" AND EXISTS (SELECT 1 FROM deliveries AS q WHERE q.env = {env} AND q.endpoint = {endpoint}"
+        f" AND q.message = m.id LIMIT 1 OFFSET 0) ORDER BY m.id{turn} LIMIT 1)"
+    )
 
 
 def claim(
@@ -152,7 +175,27 @@ def claim(
             step=r.step,
             fence=r.fence + 1,
             replay=r.replay,
+            due_at=r.next_attempt_at,
+            lease_until=leases[r.env, r.endpoint],
             body=bytes(r.body),
         )
         for r in rows
     ]
+
+
+def give_back(connection: Connection, unsent: Sequence[Claimed], now: Millis) -> None:
+    """Make what was claimed and not sent due again, as it was before; that of a disabled endpoint is held."""
+    if not unsent:
+        return
+    back = rows_as(connection, "c", ("env", "id", "fence", "at"))
+    rows = [{"env": each.env, "id": each.id, "fence": each.fence, "at": each.due_at} for each in unsent]
+    connection.execute(
+        text(
+            "UPDATE deliveries SET state = CASE WHEN EXISTS (SELECT 1 FROM endpoints AS e WHERE e.env = deliveries.env"  # noqa: S608 - names of ours
+            " AND e.id = deliveries.endpoint AND e.state = 'enabled') THEN 'due' ELSE 'held' END,"
+            f" lease_until = NULL, next_attempt_at = c.at, updated_at = :now FROM {back}"
+            " WHERE deliveries.env = c.env AND deliveries.id = c.id AND deliveries.fence = c.fence"
+            " AND deliveries.state = 'claimed'"
+        ),
+        {"rows": orjson.dumps(sorted(rows, key=lambda row: (row["env"], row["id"]))).decode(), "now": now},
+    )

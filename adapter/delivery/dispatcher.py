@@ -1,6 +1,6 @@
 """The loop that sends: record what came back, claim what is due, send it on threads.
 
-One thread owns the loop and the database; the workers only send. A turn records all answers that are there
+One thread owns the loop and the database; the crew only sends. A turn records all answers that are there
 and claims what is due in the same commit, so its cost is shared, and no transaction is open during a request.
 
 A crash at any point is safe: before the claim nothing happened; after it the lease runs out and another claim
@@ -13,7 +13,6 @@ import queue
 import random
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -22,10 +21,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from adapter.catalog import Catalog, Endpoint
 from adapter.delivery import claim, guard, probe, replay
-from adapter.delivery.answer import Answer
-from adapter.delivery.claim import Claimed
+from adapter.delivery.crew import Crew, Sent
 from adapter.delivery.record import Attempt, Recorded, record
 from adapter.delivery.sender import Parcel, Sender
 from adapter.delivery.settings import DeliverySettings
@@ -39,20 +36,23 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from adapter.catalog import Catalog
     from adapter.clock import Clock, Millis
+    from adapter.delivery.claim import Claimed
     from adapter.store.configuration import CatalogCache
     from connectors.vendor import Vendor
 
 log = structlog.get_logger(__name__)
-
-Job = tuple[Claimed, Endpoint]
 
 FIRST_PAUSE_S = 0.02
 """How soon it is looked again after there was something to do; each further look takes twice as long."""
 
 
 class Dispatcher:
-    """Sends everything that is due. `run` is for a thread of its own; `run_once` for tests and commands."""
+    """Sends everything that is due. `run` is for a thread of its own; `run_once` for tests and commands.
+
+    `part` says which of so many dispatchers of this machine it is; each endpoint belongs to one of them.
+    """
 
     def __init__(  # noqa: PLR0913 - what the world gives it, each for itself
         self,
@@ -62,6 +62,7 @@ class Dispatcher:
         settings: DeliverySettings | None = None,
         *,
         vendors: Mapping[str, Vendor] | None = None,
+        part: tuple[int, int] = (0, 1),
         resolve: guard.Resolve = guard.resolve,
         random: Callable[[], float] = random.random,
         monotonic: Callable[[], float] = time.monotonic,
@@ -73,18 +74,21 @@ class Dispatcher:
         self._settings = settings or DeliverySettings()
         self._random = random
         self._monotonic = monotonic
-        self._sender = Sender(self._settings, resolve=resolve, vendors=vendors)
         self._slots = Slots(
             workers=self._settings.workers,
             slow_workers=self._settings.slow_workers,
             slow_after_s=self._settings.slow_after_s,
+            line=self._settings.line,
         )
-        self._inbox: queue.SimpleQueue[Attempt | None] = queue.SimpleQueue()  # None only wakes the loop
+        self._inbox: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()  # None only wakes the loop
         self._unrecorded: list[Attempt] = []
+        self._unsent: list[Claimed] = []
+        self._part = part
+        self._asked: tuple[Catalog, str] | None = None
         self._kept_house_at = float("-inf")
-        self._pool = ThreadPoolExecutor(
-            self._settings.workers + self._settings.slow_workers, thread_name_prefix="delivery"
-        )
+        sender = Sender(self._settings, resolve=resolve, vendors=vendors)
+        threads = self._settings.workers + self._settings.slow_workers
+        self._crew = Crew(threads, sender, clock, self._inbox.put)
 
     def wake(self) -> None:
         """Say that something may be due; the loop looks at once. Callable from any thread."""
@@ -113,7 +117,7 @@ class Dispatcher:
         """Send everything that is due now and wait for nothing later; return the number of attempts."""
         made = 0
         self._kept_house_at = float("-inf")
-        while self._turn() or self._slots.in_flight or self._unrecorded:
+        while self._turn() or self._slots.in_flight or self._unrecorded or self._unsent:
             before = len(self._unrecorded)
             self._gather(None if self._slots.in_flight else 0.0)
             made += len(self._unrecorded) - before
@@ -123,13 +127,14 @@ class Dispatcher:
 
     def drain(self) -> None:
         """Wait for what is in flight, record it, and let go of threads and connections."""
+        self._crew.finish()
         while self._slots.in_flight:
             self._gather(None)
-        self._pool.shutdown()
-        self._sender.close()
+        self._crew.close()
         attempts, self._unrecorded = self._unrecorded, []
         try:
             self._note(in_unit_of_work(self._engine, partial(self._record, attempts=attempts)))
+            self._unsent = []
         except DatabaseUnavailable as error:  # their leases run out, and they are sent again
             log.warning("answers could not be recorded", count=len(attempts), error=error.message)
 
@@ -147,31 +152,33 @@ class Dispatcher:
 
     def _record_and_claim(self) -> bool:
         catalog, now, now_s = self._catalog.get(), self._clock(), self._monotonic()
-        enabled = [endpoint for endpoint in catalog.endpoints.values() if endpoint.state == "enabled"]
-        able = {(each.env, each.id): each for each in self._slots.open_to(enabled, now_s)}
-        if not self._unrecorded and not self._rooms(able, now, now_s):
+        if not self._unrecorded and not self._unsent and not self._rooms(catalog, now, now_s):
             return False
 
-        def work(connection: Connection) -> tuple[Recorded, bool, list[Claimed]]:
+        def work(connection: Connection) -> tuple[Recorded, dict[Key, int], list[Claimed]]:
             recorded = self._record(connection, self._unrecorded)
-            rows = claim.candidates(connection, self._rooms(able, now, now_s, connection), now)
-            ordered = [row for row in rows if able[row.env, row.endpoint].ordered]
+            rooms = self._rooms(catalog, now, now_s, connection)
+            most = {key: room * self._slots.line(catalog.endpoints[key]) for key, room in rooms.items()}
+            rows = claim.candidates(connection, most, now)
+            ordered = [row for row in rows if catalog.endpoints[row.env, row.endpoint].ordered]
             blocked = claim.put_off_blocked(connection, ordered, now)
             free = [row for row in rows if (row.env, row.id) not in blocked]
-            return recorded, bool(rows), claim.claim(connection, free, self._leases(free, able, now), now)
+            claimed = claim.claim(connection, free, self._leases(free, catalog, now), now)
+            return recorded, rooms if rows else {}, claimed
 
-        recorded, found, claimed = in_unit_of_work(self._engine, work)
-        worked = found or bool(self._unrecorded)
-        self._unrecorded = []
+        recorded, rooms, claimed = in_unit_of_work(self._engine, work)
+        worked = bool(rooms or self._unrecorded or self._unsent)
+        self._unrecorded, self._unsent = [], []
         self._note(recorded)
-        self._start([(each, able[each.key]) for each in claimed], catalog)
+        self._start(claimed, catalog, rooms)
         return worked
 
     def _gather(self, wait_s: float | None) -> None:
         """Wait for an answer or a wake; then linger for a moment, so that answers share a commit."""
         self._take(wait_s)
         until = time.monotonic() + self._settings.linger_s
-        while self._slots.in_flight and len(self._unrecorded) < self._settings.workers // 2:
+        enough = 2 * self._settings.workers
+        while self._slots.in_flight and len(self._unrecorded) < enough:
             left_s = until - time.monotonic()
             if left_s <= 0 or not self._unrecorded:
                 break
@@ -181,23 +188,29 @@ class Dispatcher:
 
     def _take(self, wait_s: float | None) -> None:
         try:
-            attempt = self._inbox.get(timeout=wait_s) if wait_s != 0.0 else self._inbox.get_nowait()
+            sent = self._inbox.get(timeout=wait_s) if wait_s != 0.0 else self._inbox.get_nowait()
         except queue.Empty:
             return
-        if attempt is not None:
-            ticket = (attempt.claimed.id, attempt.claimed.fence)
-            answered = attempt.answer.status is not None
-            self._slots.end(attempt.claimed.key, ticket, answered=answered, now_s=self._monotonic())
-            self._unrecorded.append(attempt)
+        if sent is None:
+            return
+        attempt, now_s = sent.attempt, self._monotonic()
+        claimed, answer = attempt.claimed, attempt.answer
+        answered, taken_s = answer.status is not None, answer.duration_ms / 1000 if answer.delivered else None
+        self._slots.end(claimed.key, claimed.ticket, answered=answered, now_s=now_s, taken_s=taken_s)
+        if sent.following is not None:
+            self._slots.begin(attempt.endpoint, sent.following.ticket, now_s)
+        self._unrecorded.append(attempt)
+        self._unsent += sent.unsent
 
     def _record(self, connection: Connection, attempts: Sequence[Attempt]) -> Recorded:
+        claim.give_back(connection, self._unsent, self._clock())
         if not attempts:
             return Recorded()
         return record(connection, attempts, self._settings, now=self._clock(), random=self._random)
 
     def _record_one_by_one(self) -> None:
         """Keep one answer that no database takes from holding up the others; its own lease runs out."""
-        attempts, self._unrecorded = self._unrecorded, []
+        attempts, self._unrecorded, self._unsent = self._unrecorded, [], []
         for attempt in attempts:
             try:
                 self._note(in_unit_of_work(self._engine, partial(self._record, attempts=[attempt])))
@@ -219,34 +232,46 @@ class Dispatcher:
             self._catalog.get(fresh=True)
 
     def _rooms(
-        self, able: dict[Key, Endpoint], now: Millis, now_s: float, connection: Connection | None = None
+        self, catalog: Catalog, now: Millis, now_s: float, connection: Connection | None = None
     ) -> dict[Key, int]:
-        """Return how many deliveries to claim for each endpoint that has some due."""
-        if not able:
+        """Return how many requests to begin to each endpoint that has something due."""
+        if not self._slots.any_free(now_s):
             return {}
-        most = 2 * (self._settings.workers + self._settings.slow_workers)
         with nullcontext(connection) if connection else self._engine.connect() as reading:
-            waiting = claim.waiting(reading, able, now, most=most)
-        return self._slots.deal([able[key] for key in waiting], now_s)
+            due = claim.waiting(reading, self._enabled(catalog), now)
+        able = self._slots.open_to([catalog.endpoints[key] for key in due], now_s)
+        return self._slots.deal(able, now_s)
 
-    def _leases(self, rows: Sequence[Any], endpoints: dict[Key, Endpoint], now: Millis) -> dict[Key, Millis]:
+    def _enabled(self, catalog: Catalog) -> str:
+        """Return which endpoints to ask for: written once for each state of what is configured."""
+        if self._asked is None or self._asked[0] is not catalog:
+            enabled = [key for key, endpoint in catalog.endpoints.items() if endpoint.state == "enabled"]
+            self._asked = catalog, claim.asked_for(filter(self._is_mine, enabled))
+        return self._asked[1]
+
+    def _is_mine(self, key: Key) -> bool:
+        """Return whether an endpoint is this process's: each has one, so its limits hold however many processes send."""
+        which, of = self._part
+        return key[1] % of == which
+
+    def _leases(self, rows: Sequence[Any], catalog: Catalog, now: Millis) -> dict[Key, Millis]:
         keys = {(row.env, row.endpoint) for row in rows}
-        return {key: now + self._settings.lease_ms(endpoints[key].timeout_s) for key in keys}
+        return {key: now + self._settings.lease_ms(catalog.endpoints[key].timeout_s) for key in keys}
 
-    def _start(self, jobs: Sequence[Job], catalog: Catalog) -> None:
-        for claimed, endpoint in jobs:
-            self._slots.begin(endpoint, (claimed.id, claimed.fence), self._monotonic())
-            parcel = Parcel(endpoint, catalog.environments[claimed.env].live, claimed.message, claimed.body)
-            self._pool.submit(self._send, claimed, parcel)
-
-    def _send(self, claimed: Claimed, parcel: Parcel) -> None:
-        now = self._clock()
-        try:
-            answer = self._sender.send(parcel, now)
-        except Exception as error:
-            log.exception("a request failed in a way nobody thought of", delivery=claimed.id)
-            answer = Answer(None, 0, f"internal: {type(error).__name__}")
-        self._inbox.put(Attempt(claimed, parcel.endpoint, now, answer))
+    def _start(self, jobs: Sequence[Claimed], catalog: Catalog, rooms: Mapping[Key, int]) -> None:
+        """Send what was claimed: an endpoint's deliveries in as many lines as it has places."""
+        lines: dict[tuple[Key, int], list[tuple[Claimed, Parcel]]] = {}
+        placed: Counter[Key] = Counter()
+        for claimed in jobs:
+            place = placed[claimed.key] % rooms[claimed.key]
+            placed[claimed.key] += 1
+            endpoint, live = catalog.endpoints[claimed.key], catalog.environments[claimed.env].live
+            parcel = Parcel(endpoint, live, claimed.message, claimed.body)
+            lines.setdefault((claimed.key, place), []).append((claimed, parcel))
+        for line in lines.values():
+            claimed, parcel = line[0]
+            self._slots.begin(parcel.endpoint, claimed.ticket, self._monotonic())
+            self._crew.start(line)
 
     def _keep_house(self) -> bool:
         """Feed replays and try disabled endpoints again, once in a while."""
@@ -270,7 +295,7 @@ class Dispatcher:
     def _probe(self) -> int:
         now = self._clock()
         with self._engine.connect() as connection:
-            due = probe.due(connection, now)
+            due = [key for key in probe.due(connection, now) if self._is_mine(key)]
         if not due:
             return 0
         catalog = self._catalog.get(fresh=True)
@@ -281,5 +306,5 @@ class Dispatcher:
             return probe.claim_probes(connection, leases, now)
 
         claimed = in_unit_of_work(self._engine, work)
-        self._start([(each, catalog.endpoints[each.key]) for each in claimed], catalog)
+        self._start(claimed, catalog, dict.fromkeys(due, 1))
         return len(claimed)

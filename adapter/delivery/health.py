@@ -68,6 +68,8 @@ def _after_one(health: Health, at: Millis, answer: Answer, settings: DeliverySet
 def _after_success(health: Health, at: Millis) -> Health:
     if health.heals:
         return Health(enabled=True, changed_at=at)
+    if health.failing_since is None and not health.failures:
+        return health
     return replace(health, failing_since=None, failures=0)
 
 

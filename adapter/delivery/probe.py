@@ -12,7 +12,8 @@ import orjson
 from sqlalchemy import Connection, text
 
 from adapter.delivery.claim import FIELDS, Claimed, claim
-from adapter.store.database import lock_of, rows_as
+from adapter.store.bulk import rows_as
+from adapter.store.locks import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,8 +23,9 @@ from adapter.errors import NotFound, Refused
 from adapter.ids import new_id, show
 from adapter.messages import MessageType
 from adapter.store import tables as t
+from adapter.store.bulk import bulk_insert
 from adapter.store.configuration import load_catalog
-from adapter.store.database import bulk_insert, lock_of
+from adapter.store.locks import lock_of
 from adapter.store.reading.kept import check_kept
 from adapter.store.retention import hold_replays
 from adapter.store.rows import DELIVERY_COLUMNS

@@ -15,6 +15,7 @@ class DeliverySettings:
     """Everything that the dispatcher can be told. Raises `ConfigurationError` for what cannot work."""
 
     workers: int = 32  # requests in flight to endpoints that answer
+    line: int = 16  # deliveries claimed, at most, for each of them, while the endpoint answers promptly
     slow_workers: int = 96  # further threads, only for requests that wait longer than `slow_after_s`
     slow_after_s: float = 1.0  # an endpoint that lets a request wait longer is slow until it answers sooner
     poll_s: float = 0.2  # the longest that a dispatcher waits before it looks again; a busy one looks sooner
@@ -37,6 +38,7 @@ class DeliverySettings:
     def __post_init__(self) -> None:
         for name in (
             "workers",
+            "line",
             "slow_workers",
             "disable_after_failures",
             "replay_chunk",

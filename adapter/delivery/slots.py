@@ -1,6 +1,6 @@
 """Who may send how much at once, so that an endpoint that hangs never takes the threads of the others.
 
-Four rules, each with its reason:
+Five rules, each with its reason:
 
 - turns: free places are dealt out one by one, first to the endpoint that was served longest ago;
 - fair shares: of `workers` requests in flight, an endpoint gets at most its part among those that are busy
@@ -8,6 +8,8 @@ Four rules, each with its reason:
   hold only the share that they had;
 - a window: an endpoint has two requests in flight until it answered in time, then twice as many. One that
   never answers never holds more than two;
+- lines: to an endpoint that answers promptly each place sends several deliveries one after the other, which
+  were claimed together, so that the database is asked once for all of them;
 - slow endpoints: one that lets a request wait longer than `slow_after_s` no longer counts against `workers`
   but against `slow_workers`, threads of their own. It gets one request at a time until it answers sooner, and
   all such endpoints together use half of those threads, so that the other half takes in those that begin to
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 FIRST_WINDOW = 2
 RATE_SPAN_S = 1.0
+LINE_S = 0.2
+"""About how long a line takes: so long that a turn of the database hides behind it."""
 
 Key = tuple[int, int]
 """An endpoint: (env, id)."""
@@ -45,6 +49,7 @@ class _Lane:
     flying: dict[Ticket, float] = field(default_factory=dict)  # → begun at
     window: int = FIRST_WINDOW
     slow: bool = False
+    line: int = 1
     served: int = 0  # the turn in which it was served last
     begun: deque[float] = field(
         default_factory=deque
@@ -54,23 +59,29 @@ class _Lane:
 class Slots:
     """Keeps count of the requests in flight. Used by one thread."""
 
-    def __init__(self, *, workers: int, slow_workers: int, slow_after_s: float) -> None:
+    def __init__(self, *, workers: int, slow_workers: int, slow_after_s: float, line: int = 1) -> None:
         self._workers = workers
         self._slow_workers = slow_workers
         self._slow_after_s = slow_after_s
+        self._line = line
         self._lanes: dict[Key, _Lane] = {}
+        self._busy: dict[Key, _Lane] = {}  # of them those that have something in flight
         self._turns = count(1)
 
     @property
     def in_flight(self) -> int:
         """Return how many requests are under way."""
-        return sum(len(lane.flying) for lane in self._lanes.values())
+        return sum(len(lane.flying) for lane in self._busy.values())
 
     def free(self, now_s: float) -> int:
         """Return how many further requests to endpoints that answer may begin."""
         slow = self._slow_flying(now_s)
         spilt = max(slow - self._slow_workers, 0)
         return max(self._workers - (self.in_flight - slow) - spilt, 0)
+
+    def any_free(self, now_s: float) -> bool:
+        """Return whether any request may begin, whatever its endpoint."""
+        return self.free(now_s) > 0 or self._slow_workers // 2 > self._slow_flying(now_s)
 
     def open_to(self, endpoints: Iterable[Endpoint], now_s: float) -> list[Endpoint]:
         """Return the endpoints that may begin a request now, the one served longest ago first."""
@@ -92,38 +103,44 @@ class Slots:
             for each in waiting
         }
         dealt: dict[Key, int] = {}
-        hungry = [each for each in waiting if caps[_key(each)] > 0]
+        slows = {_key(each): self._is_slow(each, now_s) for each in waiting}
+        hungry = [_key(each) for each in waiting if caps[_key(each)] > 0]
         while hungry:
-            for endpoint in hungry:
-                slow = self._is_slow(endpoint, now_s)
-                if left[slow] > 0:
-                    left[slow] -= 1
-                    dealt[_key(endpoint)] = dealt.get(_key(endpoint), 0) + 1
-            hungry = [
-                each
-                for each in hungry
-                if dealt.get(_key(each), 0) < caps[_key(each)] and left[self._is_slow(each, now_s)] > 0
-            ]
+            for key in hungry:
+                if left[slows[key]] > 0:
+                    left[slows[key]] -= 1
+                    dealt[key] = dealt.get(key, 0) + 1
+            hungry = [key for key in hungry if dealt.get(key, 0) < caps[key] and left[slows[key]] > 0]
         return dealt
+
+    def line(self, endpoint: Endpoint) -> int:
+        """Return how many deliveries each of an endpoint's places may send one after the other."""
+        return self._lane(endpoint).line if endpoint.rate_per_s is None else 1
 
     def begin(self, endpoint: Endpoint, ticket: Ticket, now_s: float) -> None:
         """Note that a request goes out."""
         lane = self._lanes.setdefault(_key(endpoint), _Lane())
         lane.flying[ticket] = now_s
+        self._busy[_key(endpoint)] = lane
         lane.served = next(self._turns)
         if endpoint.rate_per_s is not None:
             lane.begun.append(now_s)
 
-    def end(self, key: Key, ticket: Ticket, *, answered: bool, now_s: float) -> None:
-        """Note that a request came back, with any status (`answered`) or with none."""
+    def end(
+        self, key: Key, ticket: Ticket, *, answered: bool, now_s: float, taken_s: float | None = None
+    ) -> None:
+        """Note that a request came back, with any status (`answered`) or with none; with success after `taken_s`."""
         lane = self._lanes[key]
         waited_s = now_s - lane.flying.pop(ticket)
+        if not lane.flying:
+            self._busy.pop(key, None)
         lane.slow = waited_s > self._slow_after_s
         lane.window = min(lane.window * 2, self._workers) if answered and not lane.slow else FIRST_WINDOW
+        lane.line = 1 if taken_s is None else max(min(int(LINE_S / max(taken_s, 0.001)), self._line), 1)
 
     def flying(self) -> Mapping[Key, int]:
         """Return how many requests each endpoint has under way, for the metrics."""
-        return {key: len(lane.flying) for key, lane in self._lanes.items() if lane.flying}
+        return {key: len(lane.flying) for key, lane in self._busy.items()}
 
     def _share(self, waiting: Iterable[Endpoint]) -> int:
         busy = {_key(each) for each in waiting} | set(self.flying())
@@ -146,7 +163,7 @@ class Slots:
         return lane.slow or any(now_s - begun > self._slow_after_s for begun in lane.flying.values())
 
     def _slow_flying(self, now_s: float) -> int:
-        return sum(len(lane.flying) for lane in self._lanes.values() if self._waits(lane, now_s))
+        return sum(len(lane.flying) for lane in self._busy.values() if self._waits(lane, now_s))
 
     def _lane(self, endpoint: Endpoint) -> _Lane:
         return self._lanes.get(_key(endpoint)) or _Lane()

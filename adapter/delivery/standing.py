@@ -13,8 +13,9 @@ from sqlalchemy import Connection, text
 
 from adapter.delivery import switching
 from adapter.delivery.health import Health, after
+from adapter.store.bulk import rows_as
 from adapter.store.configuration import raise_version
-from adapter.store.database import lock_of, rows_as
+from adapter.store.locks import lock_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

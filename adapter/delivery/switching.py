@@ -16,8 +16,8 @@ from adapter.errors import NotFound
 from adapter.ids import new_id, show
 from adapter.messages import MessageType, render
 from adapter.store import tables as t
+from adapter.store.bulk import bulk_insert
 from adapter.store.configuration import load_catalog, raise_version
-from adapter.store.database import bulk_insert
 from adapter.store.rows import DELIVERY_COLUMNS
 
 if TYPE_CHECKING:

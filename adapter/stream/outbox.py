@@ -17,11 +17,11 @@ import orjson
 from sqlalchemy import Connection, and_, delete, select, text, update
 
 from adapter.store import tables as t
+from adapter.store.bulk import rows_as
 from adapter.store.configuration import lock_configuration, raise_version
-from adapter.store.database import rows_as
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from adapter.clock import Millis
 
@@ -52,13 +52,14 @@ def end(connection: Connection) -> int:
     return int(connection.execute(delete(t.publications)).rowcount)
 
 
-def waiting(connection: Connection, most: int) -> Sequence[Any]:
-    """Return messages that are to be published, smallest id first, with what their publication needs."""
+def waiting(connection: Connection, environments: Collection[int], most: int) -> Sequence[Any]:
+    """Return messages of these environments to publish, smallest id first, with what their publication needs."""
     wait, message = t.publications.c, t.messages.c
     columns = (message.env, message.id, message.type, message.member, message.sequence)
     query = (
         select(*columns, message.created_at, message.body)
         .join_from(t.publications, t.messages, and_(message.env == wait.env, message.id == wait.message))
+        .where(wait.env.in_(environments))
         .order_by(wait.message, wait.env)
         .limit(most)
     )

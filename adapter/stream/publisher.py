@@ -19,7 +19,7 @@ from adapter.stream import outbox
 from adapter.stream.broker import Parcel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Engine
 
@@ -69,11 +69,12 @@ class Publisher:
         if not self._begun:
             in_unit_of_work(self._engine, outbox.begin)
             self._begun = True
+        known = self._catalog.get().environments
         with self._engine.connect() as connection:
-            rows = outbox.waiting(connection, self._settings.publish_batch)
+            rows = outbox.waiting(connection, known.keys(), self._settings.publish_batch)
         if not rows or not self._held():
             return False
-        kept = rows[: self._broker.publish(self._lease.stream, self._parcels(rows))]
+        kept = rows[: self._broker.publish(self._lease.stream, self._parcels(known, rows))]
         now = self._clock()
         lease = self._longer(now)
         mark = partial(outbox.published, lease=lease, rows=kept, now=now)
@@ -99,11 +100,8 @@ class Publisher:
     def _longer(self, now: Millis) -> outbox.Lease:
         return replace(self._lease, until=now + LEASE_MS)
 
-    def _parcels(self, rows: Sequence[Any]) -> list[Parcel]:
-        known = self._catalog.get()
-        if any(row.env not in known.environments for row in rows):
-            known = self._catalog.get(fresh=True)
-        return [parcel_of(self._settings.subject, known.environments[row.env], row) for row in rows]
+    def _parcels(self, known: Mapping[int, Environment], rows: Sequence[Any]) -> list[Parcel]:
+        return [parcel_of(self._settings.subject, known[row.env], row) for row in rows]
 
 
 def parcel_of(prefix: str, environment: Environment, row: Any) -> Parcel:
