@@ -7,7 +7,6 @@ import uuid
 from typing import TYPE_CHECKING, Any, cast
 
 import structlog
-from a2wsgi import WSGIMiddleware
 from flask import Flask, Response, g, request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,6 +15,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from adapter.errors import AdapterError, Busy, DatabaseUnavailable
 from adapter.store.database import is_transient
 from adapter.web import docs, health, metrics
+from adapter.web.bridge import Bridge
 from adapter.web.console.session import PATH
 from adapter.web.console.site import Console, owns
 from adapter.web.console.table import PAGES
@@ -30,8 +30,7 @@ from adapter.web.verbose import log_answer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from a2wsgi.wsgi_typing import WSGIApp
-
+    from adapter.web.bridge import Wsgi
     from adapter.web.console.visit import Page
     from adapter.web.parts import Parts
     from adapter.web.routing import Route
@@ -50,7 +49,7 @@ SAFE_HEADERS = {
 
 def web_app(parts: Parts, flask: Flask) -> Lane:
     """Return the ASGI application that serves the receiver, with Flask's behind it for all the rest."""
-    rest = WSGIMiddleware(cast("WSGIApp", flask), workers=parts.settings.threads)
+    rest = Bridge(cast("Wsgi", flask), threads=parts.settings.threads, cap=parts.settings.max_body)
     return Lane(parts, rest, SAFE_HEADERS)
 
 

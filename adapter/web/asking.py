@@ -13,12 +13,14 @@ from adapter import ids
 from adapter.commands import Once
 from adapter.errors import Unavailable
 from adapter.points import points
+from adapter.store.idempotency import find_answer
 from adapter.web.errors import STATUS, Problem
 from adapter.web.routing import Repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from adapter.clock import Millis
     from adapter.commands import ApiCommand, Command
     from adapter.outcome import Outcome
     from adapter.web.routing import Call
@@ -34,6 +36,19 @@ def once_of(call: Call) -> Once | None:
     """Return the request's Idempotency-Key as a command carries it."""
     repeat = call.repeat
     return None if repeat is None else Once(key=repeat.key, request=repeat.request, ends_at=repeat.expires_at)
+
+
+def passed(call: Call, at: Millis) -> bool:
+    """Return whether an instant that a request names is over, and that matters.
+
+    In the repeat of a request that was answered it does not: it gets that answer, however late it comes.
+    """
+    if at > call.now:
+        return False
+    if call.repeat is None:
+        return True
+    with call.parts.engine.connect() as connection:
+        return find_answer(connection, call.env, call.repeat.key, call.now) is None
 
 
 def each_once(call: Call, index: int) -> Call:

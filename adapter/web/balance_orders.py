@@ -13,7 +13,7 @@ from adapter.commands import PlaceOrder
 from adapter.points import points
 from adapter.store.reading.balance_orders import OrderFilter, find_order, list_orders
 from adapter.store.reading.members import find_member
-from adapter.web.asking import ask, at_fault, once_of, unless_rejected
+from adapter.web.asking import ask, at_fault, once_of, passed, unless_rejected
 from adapter.web.booking import Completed, Ended, Label, Value, booked_for, ending, signed_units_of
 from adapter.web.queries import Instant, Listing, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
@@ -22,6 +22,7 @@ from adapter.web.transactions import State, name_and_value, transaction_view
 
 if TYPE_CHECKING:
     from adapter.catalog import Definition
+    from adapter.clock import Millis
     from adapter.store.reading.balance_orders import Ordered
 
 Source = Literal["engine", "user"]
@@ -59,7 +60,7 @@ class OrdersQuery(Listing):
 def place_order(call: Call) -> dict[str, Any] | Repeated:
     """Place a balance order."""
     asked: OrderAsked = call.body
-    if asked.expires_at is not None and asked.expires_at <= call.now:
+    if asked.expires_at is not None and passed(call, asked.expires_at):
         raise at_fault("expires_at", "it has passed already")
     member, definition = booked_for(call, asked.member, program=asked.program, name=asked.balance_definition)
     command = PlaceOrder(
@@ -79,7 +80,7 @@ def place_order(call: Call) -> dict[str, Any] | Repeated:
     return ask(
         call,
         command,
-        lambda row: order_view(call, BalanceOrder(**row["order"]), Transaction(**row["transaction"])),
+        lambda row: _decided(call, BalanceOrder(**row["order"]), Transaction(**row["transaction"])),
         decimals=definition.decimals,
     )
 
@@ -119,14 +120,21 @@ def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] |
     placed, transaction = found
     command = ending(call, transaction, state, immediate=immediate, reason=call.body.reason)
     decimals = call.definition(placed.definition).decimals
-    answer = ask(call, command, lambda row: order_view(call, placed, Transaction(**row)), decimals=decimals)
+    answer = ask(call, command, lambda row: _decided(call, placed, Transaction(**row)), decimals=decimals)
     return unless_rejected(answer)
 
 
-def order_view(call: Call, placed: BalanceOrder, transaction: Transaction) -> dict[str, Any]:
-    """Return an order as it is shown everywhere: with the state of its transaction as of now."""
+def _decided(call: Call, placed: BalanceOrder, transaction: Transaction) -> dict[str, Any]:
+    """Return an order as a command left it; a repeat is answered alike after its deadline too."""
+    return order_view(call, placed, transaction, at=transaction.updated_at)
+
+
+def order_view(
+    call: Call, placed: BalanceOrder, transaction: Transaction, at: Millis | None = None
+) -> dict[str, Any]:
+    """Return an order as it is shown everywhere: with the state of its transaction as of now, or `at`."""
     definition = call.definition(placed.definition)
-    done = transaction_view(call, transaction)
+    done = transaction_view(call, transaction, at)
     shared = ("program", "balance_definition", "state", "available_at", "reason", "metadata")
     return {
         "id": ids.show("ord", placed.id),

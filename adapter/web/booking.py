@@ -8,25 +8,22 @@ from pydantic import Field
 
 from adapter import ids
 from adapter.book.state import Transaction
-from adapter.clock import LATEST
+from adapter.clock import CLOCKS_DIFFER_MS, LATEST
 from adapter.commands import BeginTransaction, EndTransaction, ReverseTransaction
 from adapter.points import smallest
 from adapter.store.reading.balances import choose_definition
-from adapter.store.reading.members import find_member
+from adapter.store.reading.members import find_member_id
 from adapter.store.reading.snapshot import snapshot
 from adapter.store.reading.transactions import find_transaction
-from adapter.web.asking import ask, at_fault, once_of, unless_rejected
+from adapter.web.asking import ask, at_fault, once_of, passed, unless_rejected
 from adapter.web.queries import Instant, Reference
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 from adapter.web.shown import TransactionShown
-from adapter.web.transactions import transaction_view
+from adapter.web.transactions import decided_view
 
 if TYPE_CHECKING:
     from adapter.catalog import Definition
     from adapter.commands import ApiCommand
-
-CLOCKS_DIFFER_MS = 300_000
-"""How far ahead the clock of whoever tells us when something happened may be."""
 
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:]+$")]
 Value = Annotated[str, Field(max_length=500)]
@@ -142,7 +139,7 @@ def booked_for(
 ) -> tuple[int, Definition]:
     """Return the member and the balance definition (of this program, by this name) that a body means."""
     with snapshot(call.parts.engine) as connection:
-        member = find_member(connection, call.env, reference).id
+        member = find_member_id(connection, call.env, reference)
         definition = choose_definition(connection, call.catalog, call.env, member, program=program, name=name)
     return member, definition
 
@@ -182,7 +179,7 @@ def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str
     answer = ask(
         call,
         command,
-        lambda row: transaction_view(call, Transaction(**row)),
+        lambda row: decided_view(call, Transaction(**row)),
         decimals=definition.decimals,
     )
     return unless_rejected(answer)
@@ -228,7 +225,7 @@ def _points_end(call: Call, asked: TransactionAsked) -> int | None:
     if asked.points_expire_at is not None:
         if asked.type != "credit":
             raise at_fault("points_expire_at", "only credited points end")
-        if asked.points_expire_at <= max(call.now, asked.available_at or 0):
+        if asked.points_expire_at <= (asked.available_at or 0) or passed(call, asked.points_expire_at):
             raise at_fault("points_expire_at", "it has passed already, or comes before they are available")
     return asked.points_expire_at
 

@@ -9,11 +9,12 @@ from msgspec import UNSET
 from pydantic import Field, StringConstraints
 
 from adapter import ids
+from adapter.clock import CLOCKS_DIFFER_MS
 from adapter.commands import EnrolMember, LinkCustomer, MergeMembers, TurnMember, UpdateMember
 from adapter.errors import NotFound
 from adapter.store.reading.members import MemberRow, find_member
 from adapter.web.asking import ask, at_fault, once_of
-from adapter.web.booking import CLOCKS_DIFFER_MS, Label, Value
+from adapter.web.booking import Label, Value
 from adapter.web.members import member_view
 from adapter.web.queries import Instant, Reference
 from adapter.web.routing import Access, Call, Given, Repeated, Route

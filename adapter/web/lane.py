@@ -55,15 +55,6 @@ def _rehosted(scope: Scope, hosts: Mapping[bytes, str]) -> Scope:
     return {**scope, "path": prefix + scope["path"], "raw_path": prefix.encode() + raw}
 
 
-def _coroutine(receive: Receive) -> Receive:
-    """Return `receive` as a coroutine function, which the bridge to WSGI asks for; a server may have any awaitable."""
-
-    async def received() -> Mapping[str, Any]:
-        return await receive()
-
-    return received
-
-
 class Lane:
     """Serves the receiver, and passes everything else on."""
 
@@ -84,7 +75,7 @@ class Lane:
             if scope["path"].startswith(PREFIX) and source and "/" not in source:
                 return await self._serve(scope, source, receive, send)
             scope = {**scope, "query_string": _ascii(scope["query_string"])}
-        return await self._rest(scope, _coroutine(receive), send)
+        return await self._rest(scope, receive, send)
 
     async def _serve(self, scope: Scope, source: str, receive: Receive, send: Send) -> None:
         began = time.perf_counter()

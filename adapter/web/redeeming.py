@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from adapter import ids
+from adapter.clock import CLOCKS_DIFFER_MS
 from adapter.commands import BeginRedemption, MoveRedemption
 from adapter.points import smallest
 from adapter.store.reading.balances import choose_definition
-from adapter.store.reading.members import find_member
+from adapter.store.reading.members import find_member_id
 from adapter.store.reading.redemptions import find_redemption
 from adapter.store.reading.snapshot import snapshot
 from adapter.web.asking import ask, at_fault, once_of
 from adapter.web.auth import require_scope
-from adapter.web.booking import CLOCKS_DIFFER_MS
 from adapter.web.errors import Problem
 from adapter.web.redeemed import RedemptionShown, redemption_of, redemption_view
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
@@ -37,16 +37,14 @@ def begin_redemption(call: Call, *, code_prefix: str | None = None) -> dict[str,
     if sum(one is not None for one in (asked.reward, asked.points, asked.value)) != 1:
         raise at_fault("reward", "say exactly one of reward, points and value")
     with snapshot(call.parts.engine) as connection:
-        member = find_member(connection, call.env, asked.member)
+        member = find_member_id(connection, call.env, asked.member)
         program, name = _meant(call, asked)
-        definition = choose_definition(
-            connection, call.catalog, call.env, member.id, program=program, name=name
-        )
+        definition = choose_definition(connection, call.catalog, call.env, member, program=program, name=name)
     rules = _rules(call, definition)
     prefix = code_prefix or rules.redeeming.code_prefix
     command = beginning(
         call,
-        member.id,
+        member,
         definition,
         code_prefix=prefix,
         reward=asked.reward,

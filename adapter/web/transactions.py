@@ -83,10 +83,15 @@ def _page(call: Call, member: int | None) -> dict[str, Any]:
     return page.view(lambda found: transaction_view(call, found))
 
 
-def transaction_view(call: Call, found: Transaction) -> dict[str, Any]:
-    """Return a transaction as it is shown everywhere: as of now, whether or not the sweep has come by."""
+def decided_view(call: Call, decided: Transaction) -> dict[str, Any]:
+    """Return a transaction as a command left it; a repeat is answered alike after its deadline too."""
+    return transaction_view(call, decided, at=decided.updated_at)
+
+
+def transaction_view(call: Call, found: Transaction, at: Millis | None = None) -> dict[str, Any]:
+    """Return a transaction as it is shown everywhere: as of now, or `at`, whether or not the sweep has come by."""
     definition = call.definition(found.definition)
-    found = as_of_now(found, call.now)
+    found = as_of_now(found, call.now if at is None else at)
     usable_at = found.available_at if found.order_ref is None else found.completed_at
     return {
         "id": ids.show("txn", found.id),

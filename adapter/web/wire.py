@@ -60,6 +60,11 @@ def received_headers(sent: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
+def received_length(sent: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the length that ASGI's headers declare."""
+    return next((value.decode("latin-1") for name, value in sent if name.lower() == b"content-length"), None)
+
+
 async def receive_body(declared: str | None, receive: Receive, cap: int) -> bytes:
     """Read the whole body; where the connection breaks, what came is what there is.
 

@@ -9,13 +9,13 @@ from pydantic import AliasChoices, Field, StrictFloat, StrictInt, model_validato
 
 from adapter import ids as our_ids
 from adapter.book.state import Transaction
-from adapter.clock import LATEST
+from adapter.clock import CLOCKS_DIFFER_MS, LATEST
 from adapter.commands import BeginTransaction
 from adapter.points import points
 from adapter.store.reading.members import source_ids
 from adapter.store.reading.transactions import find_transaction
 from adapter.web.asking import at_fault, decided, once_of
-from adapter.web.booking import CLOCKS_DIFFER_MS, ending, signed_units_of
+from adapter.web.booking import ending, signed_units_of
 from adapter.web.dialects import Asked, looking, options_of
 from adapter.web.errors import Problem
 from adapter.web.queries import Instant

@@ -18,7 +18,7 @@ from adapter.web.dialects import Answered, definition_of, looking, number
 from adapter.web.enrolling import Metadata
 from adapter.web.queries import Instant
 from adapter.web.routing import Access, Call, Repeated
-from adapter.web.transactions import transaction_view
+from adapter.web.transactions import decided_view
 from connectors.loyalpro.api.customers import Reference, found, paged
 from connectors.loyalpro.api.routes import ITEMS_MOST, ItemShown, Page, Said, each_of, route
 from connectors.loyalpro.ids import customer_id
@@ -137,7 +137,7 @@ def _awarded(call: Call, asked: AwardAsked) -> dict[str, Any] | Repeated:
     answer = ask(
         call,
         command,
-        lambda row: transaction_view(call, Transaction(**row)),
+        lambda row: decided_view(call, Transaction(**row)),
         decimals=definition.decimals,
     )
     return shown_as(unless_rejected(answer), _award_view)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import Field
 
 from adapter import ids
-from adapter.clock import iso
+from adapter.clock import CLOCKS_DIFFER_MS, iso
 from adapter.commands import EnrolMember
 from adapter.store.reading.balances import definitions_of
 from adapter.store.reading.tiers import places_of
 from adapter.web.asking import ask, at_fault, once_of
 from adapter.web.balances import balance_of
-from adapter.web.booking import CLOCKS_DIFFER_MS
 from adapter.web.dialects import Answered, Asked, settings_of, view_of
 from adapter.web.enrolling import Email
 from adapter.web.queries import Instant

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
+from adapter.clock import CLOCKS_DIFFER_MS
 from adapter.web.asking import at_fault, shown_as
 from adapter.web.auth import require_scope
-from adapter.web.booking import CLOCKS_DIFFER_MS
 from adapter.web.dialects import Answered, Asked
 from adapter.web.queries import Instant
 from adapter.web.routing import Access, Call, Repeated, Route
