@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from adapter.engine.door import Door
     from adapter.engine.sweep import Offer
     from adapter.web.lane import Lane
 
@@ -45,12 +46,10 @@ SOCKET = "LOYALTY_INTERNAL_DOOR"
 def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
     """Be the door, and the sweep beside it, until told to stop; then finish what was taken in."""
     from adapter.engine import sweep
-    from adapter.engine.door import Door
     from adapter.engine.remote import DoorServer
-    from connectors.vendors import VENDORS
 
     stop = _stop_on_signals()
-    with _database(settings) as engine, Door(engine, clock.now, settings.door.door(), VENDORS) as door:
+    with _database(settings) as engine, _door(settings, engine) as door:
         server = DoorServer(door, Path(socket))
         threading.Thread(target=server.serve, name="socket", daemon=True).start()
         keep_what_is_loaded()
@@ -63,25 +62,55 @@ def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
 
 def run_work(settings: Settings, *, sweeping: bool) -> None:
     """Be the dispatcher, and retention beside it; on a machine of its own also the sweep, through a door of its own."""
-    from adapter.delivery.dispatcher import Dispatcher
     from adapter.engine import retention, sweep
-    from adapter.engine.door import Door
-    from adapter.store.configuration import CatalogCache
-    from connectors.vendors import VENDORS
 
     stop = _stop_on_signals()
     with ExitStack() as stack:
         engine = stack.enter_context(_database(settings))
         if sweeping:
-            door = stack.enter_context(Door(engine, clock.now, settings.door.door(), VENDORS))
+            door = stack.enter_context(_door(settings, engine))
             interval, batch = settings.sweep.interval_s, settings.sweep.batch
             swept = partial(sweep.run, engine, door.offer, clock.now, stop, interval_s=interval, batch=batch)
             _beside(stack, "sweep", swept)
         kept = settings.retention.retention()
         _beside(stack, "retention", partial(retention.run, engine, kept, clock.now, stop))
-        stack.callback(stop.set)  # whatever ends the dispatcher ends what is beside it
-        delivery = settings.delivery.delivery()
-        Dispatcher(engine, CatalogCache(engine), clock.now, delivery, vendors=VENDORS).run(stop)
+        _dispatch(stack, settings, engine, stop, 0)
+
+
+def run_dispatcher(settings: Settings, number: int) -> None:
+    """Be one of several dispatchers, and nothing else: the first one is `run_work`'s."""
+    stop = _stop_on_signals()
+    with ExitStack() as stack:
+        _dispatch(stack, settings, stack.enter_context(_database(settings)), stop, number)
+
+
+def _dispatch(
+    stack: ExitStack, settings: Settings, engine: Engine, stop: threading.Event, number: int
+) -> None:
+    """Send what is this dispatcher's to send until told to stop."""
+    from adapter.delivery.dispatcher import Dispatcher
+    from adapter.store.bell import listen
+    from adapter.store.configuration import CatalogCache
+    from connectors.vendors import VENDORS
+
+    part = (number, settings.delivery.processes)
+    delivery = settings.delivery.delivery()
+    dispatcher = Dispatcher(engine, CatalogCache(engine), clock.now, delivery, vendors=VENDORS, part=part)
+    _beside(stack, "bell", partial(listen, engine, dispatcher.wake, stop))
+    stack.callback(stop.set)  # whatever ends the dispatcher ends what is beside it
+    dispatcher.run(stop)
+
+
+@contextmanager
+def _door(settings: Settings, engine: Engine) -> Iterator[Door]:
+    """Open a door that rings for dispatchers, here and on other machines, whenever it has committed."""
+    from adapter.engine.door import Door
+    from adapter.store.bell import Bell
+    from connectors.vendors import VENDORS
+
+    with Bell(engine) as bell, Door(engine, clock.now, settings.door.door(), VENDORS) as door:
+        door.after_batch(bell.ring)
+        yield door
 
 
 def _beside(stack: ExitStack, name: str, run: Callable[[], None]) -> None:
@@ -134,12 +163,10 @@ def _offering(settings: Settings, engine: Engine, socket: str | None) -> Iterato
     """Give what takes commands in: the door behind a socket, or one of our own where there is no socket."""
     import asyncio
 
-    from adapter.engine.door import Door
     from adapter.engine.remote import RemoteDoor
-    from connectors.vendors import VENDORS
 
     if socket is None:
-        with Door(engine, clock.now, settings.door.door(), VENDORS) as door:
+        with _door(settings, engine) as door:
             yield door.offer
         return
     loop = asyncio.new_event_loop()
@@ -172,7 +199,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
     from connectors import CONNECTORS
     from connectors.dialects import DIALECTS
 
-    engine = open_database(settings.database_url)
+    engine = open_database(settings.database_url, by_keys=True)
     door = RemoteDoor(Path(socket), answer_timeout_s=settings.door.answer_timeout_s)
 
     def ready() -> None:
@@ -199,7 +226,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
 def _database(settings: Settings) -> Iterator[Engine]:
     from adapter.store.database import open_database
 
-    engine = open_database(settings.database_url)
+    engine = open_database(settings.database_url, by_keys=True)
     try:
         yield engine
     finally:
@@ -235,16 +262,22 @@ def work(settings: Settings) -> None:
 
 def _prepare_apart(settings: Settings) -> None:
     """Prepare in a process that ends afterwards: this one would keep the libraries for it all its life (25 MB)."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), die_with_parent) as apart:
         apart.submit(_prepare, settings).result()
 
 
 def _prepare(settings: Settings) -> None:
     """Bring an embedded database up to date by itself; a server's is migrated on purpose, and then looked at."""
+    import structlog
+
     from adapter.store.database import answering
+    from adapter.store.durability import gaps
     from adapter.store.migrate import migrate, require_current
 
+    configure_logs(settings.log.level, settings.log.format)
     with _database(settings) as engine, answering(engine):
+        for gap in gaps(engine):
+            structlog.get_logger().warning(gap)
         if settings.database_url.startswith("sqlite"):
             migrate(engine)
         else:
@@ -259,6 +292,8 @@ def _run(settings: Settings, *, book: bool, web: bool, work: bool, sweeping_with
             children.append(Child("book", _book, (settings, socket, sweeping_with == "book")))
         if work:
             children.append(Child("work", _work, (settings, sweeping_with == "work")))
+            others = range(1, settings.delivery.processes)
+            children += [Child(f"dispatcher-{number}", _dispatcher, (settings, number)) for number in others]
         if work and settings.stream.stream().used:
             children.append(Child("stream", _stream, (settings, socket if book else None)))
         with Supervisor(children) as supervisor:
@@ -278,6 +313,12 @@ def _work(settings: Settings, sweeping: bool) -> None:
     die_with_parent()
     configure_logs(settings.log.level, settings.log.format)
     run_work(settings, sweeping=sweeping)
+
+
+def _dispatcher(settings: Settings, number: int) -> None:
+    die_with_parent()
+    configure_logs(settings.log.level, settings.log.format)
+    run_dispatcher(settings, number)
 
 
 def _stream(settings: Settings, socket: str | None) -> None:

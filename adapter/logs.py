@@ -23,6 +23,7 @@ if _rich is not None:
 
 def configure_logs(level: str = "info", style: str = "text") -> None:
     """Write structlog's events to standard error: standard output belongs to what was asked for."""
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what it raises besides
     render = (
         structlog.processors.JSONRenderer()
         if style == "json"

@@ -118,7 +118,9 @@ class Door(Section):
 
 
 class Delivery(Section):
+    processes: Annotated[int, Field(ge=1, le=64)]
     workers: Annotated[int, Field(ge=1, le=1024)]
+    line: Annotated[int, Field(ge=1, le=64)]
     slow_workers: Annotated[int, Field(ge=1, le=4096)]
     slow_after_s: Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
     poll_s: Annotated[float, Field(ge=0.001, allow_inf_nan=False)]
@@ -141,9 +143,8 @@ class Delivery(Section):
         """Return them as the dispatcher takes them."""
         from adapter.delivery.settings import DeliverySettings
 
-        return DeliverySettings(
-            **self.model_dump(exclude={"ca_file", "egress"}), ca_file=self.ca_file or None
-        )
+        given = self.model_dump(exclude={"ca_file", "egress", "processes"})
+        return DeliverySettings(**given, ca_file=self.ca_file or None)
 
 
 class Stream(Section):

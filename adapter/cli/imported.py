@@ -10,7 +10,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from adapter import ids
-from adapter.clock import LATEST, parse
+from adapter.clock import CLOCKS_DIFFER_MS, LATEST, parse
 from adapter.errors import AdapterError, Refused
 from adapter.points import smallest
 from adapter.store.reading.definitions import definition_meant
@@ -28,7 +28,6 @@ COLUMNS = (
 """What a row may say. A file of refused rows has three more, which say where and why, and are passed over."""
 REFUSED = ("line", "field", "reason")
 NEVER = "never"
-CLOCKS_DIFFER_MS = 300_000
 _MOST = {"name": 200, "email": 320, "customer": 200, "ref": 200, "metadata": 20_000}
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 

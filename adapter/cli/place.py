@@ -88,16 +88,11 @@ pass_place = click.make_pass_decorator(Place)
 @contextmanager
 def opened(settings: Settings) -> Iterator[Engine]:
     """Open the database of the settings, whatever is in it. Raises `DatabaseUnavailable`."""
-    from sqlalchemy.exc import ArgumentError
-
     from adapter.logs import configure_logs
     from adapter.store.database import answering, open_database
 
     configure_logs("warning" if settings.log.level == "info" else settings.log.level, settings.log.format)
-    try:
-        engine = open_database(settings.database_url)
-    except (ArgumentError, ValueError) as error:
-        raise ConfigurationError(f"LOYALTY_DATABASE_URL is not a database's URL: {error}") from error
+    engine = open_database(settings.database_url)
     try:
         with answering(engine):
             yield engine
@@ -117,6 +112,9 @@ def check_tables(engine: Engine) -> None:
     """Raise `ConfigurationError` where the database has no tables yet."""
     from sqlalchemy import inspect
 
+    from adapter.store.address import shown
+
     if not inspect(engine).has_table("environments"):
-        url = engine.url.render_as_string()
-        raise ConfigurationError(f"the database {url} has no tables: run `loyalty-adapter migrate` first")
+        raise ConfigurationError(
+            f"the database {shown(engine.url)} has no tables: run `loyalty-adapter migrate` first"
+        )

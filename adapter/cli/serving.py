@@ -84,11 +84,12 @@ def _ready_to_run(place: Place, host: str | None, port: int | None, config: str 
 @pass_place
 def migrate(place: Place) -> None:
     """Create the database's tables, or bring them up to date. Repeatable."""
+    from adapter.store.address import shown
     from adapter.store.migrate import migrate as bring_up_to_date
 
     with opened(place.settings()) as engine:
         bring_up_to_date(engine)
-        click.echo(f"{engine.url.render_as_string()} is up to date")
+        click.echo(f"{shown(engine.url)} is up to date")
 
 
 @click.command(
