@@ -15,7 +15,7 @@ import tempfile
 import uuid
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
@@ -28,6 +28,9 @@ from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.store.migrate import stamp
 from tests.acceptance import counted
+from tests.clusters import MISSING_SERVER, Cluster, binaries, cluster
+from tests.distribution import objections
+from tests.statements import Statements
 from tests.stream.servers import MISSING_NATS
 
 if TYPE_CHECKING:
@@ -46,6 +49,11 @@ NEARBY = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 GIVEN = os.environ.get("LOYALTY_TEST_POSTGRES_URL")
 CHOICE = os.environ.get("LOYALTY_TEST_POSTGRES")
 MISSING = "no PostgreSQL answers, and none could be started"
+
+
+HEARD = Statements()
+HEARD.listen()
+UNBOUND = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(autouse=True)
@@ -154,6 +162,15 @@ def _on_server(url: str, statement: str) -> None:
 
 
 @pytest.fixture
+def servers() -> Iterator[Cluster]:
+    """A PostgreSQL with a synchronous standby of this test's own, to break."""
+    if CHOICE == "none" or binaries() is None:
+        pytest.skip(MISSING_SERVER)
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture
 def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
     path = tmp_path / "loyalty.db"
     shutil.copyfile(sqlite_template, path)
@@ -201,8 +218,31 @@ def postgres_database(empty_postgres_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take over what a process that ran tests has heard."""
+    HEARD.found |= {tuple(each) for each in getattr(node, "workeroutput", {}).get("statements", ())}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand on the statements that were heard, or judge those of all processes."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["statements"] = sorted(HEARD.found)
+        return
+    session.config.stash[UNBOUND] = found = objections(HEARD.found)
+    if found and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly what was not tested; the reports know it, whichever process ran the tests."""
+    """Say loudly what is wrong with no test, and what was not tested, whichever process ran the tests."""
+    if unbound := terminalreporter.config.stash.get(UNBOUND, []):
+        terminalreporter.section("STATEMENTS THAT LOOK ANYWHERE", sep="!", red=True, bold=True)
+        terminalreporter.line(
+            "Bind them by a key of adapter/store/distribution.py; tests/distribution.py says more."
+        )
+        for line in unbound:
+            terminalreporter.line(line, red=True)
     skipped = terminalreporter.stats.get("skipped", [])
     for name, missing in (("POSTGRES", MISSING), ("NATS", MISSING_NATS)):
         number = sum(missing in str(report.longrepr) for report in skipped)

@@ -14,6 +14,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # - read as plain trees
 
 from adapter.cli import main
+from adapter.processes import STOP_WITHIN_S
 from adapter.settings import load_settings
 
 DEPLOY = Path(__file__).parent.parent / "config" / "deploy"
@@ -25,7 +26,15 @@ CONTAINERS = [
     if one["kind"] in ("Job", "Deployment")
     for container in one["spec"]["template"]["spec"]["containers"]
 ]
+UNITS = sorted(DEPLOY.glob("*.service"))
 TEXTS = [path.read_text("utf-8") for path in sorted(DEPLOY.iterdir())]
+
+
+def unit(path: Path) -> configparser.ConfigParser:
+    """Return what systemd reads in a unit."""
+    read = configparser.ConfigParser(strict=False, interpolation=None)
+    read.read(path)
+    return read
 
 
 def test_every_command_is_one_of_ours() -> None:
@@ -33,9 +42,7 @@ def test_every_command_is_one_of_ours() -> None:
         one["command"] for one in COMPOSE["services"].values() if one.get("image") == "loyalty-adapter"
     ]
     started += [container["args"] for container in CONTAINERS]
-    service = configparser.ConfigParser(strict=False, interpolation=None)
-    service.read(DEPLOY / "loyalty-adapter.service")
-    started.append(service["Service"]["ExecStart"].split()[1:])
+    started += [unit(path)["Service"]["ExecStart"].replace("%i", "work").split()[1:] for path in UNITS]
     names = {command[0] for command in started}
     assert names == {"migrate", "receive", "work", "serve"}
     assert names <= set(main.list_commands(click.Context(main)))
@@ -72,23 +79,52 @@ def test_probes_and_ports_are_those_of_the_product() -> None:
 
 
 def test_whoever_is_stopped_has_the_time_to_finish() -> None:
-    longest_request_s = 30
+    longest_request_s, stopped_within_s = 30, STOP_WITHIN_S
     by_name = {
         one["metadata"]["name"]: one["spec"]["template"]["spec"]
         for one in KUBERNETES
         if one["kind"] == "Deployment"
     }
-    assert by_name["loyalty-adapter-work"]["terminationGracePeriodSeconds"] > longest_request_s
-    assert by_name["loyalty-adapter-receive"]["terminationGracePeriodSeconds"] >= longest_request_s
+    given = [one["terminationGracePeriodSeconds"] for one in by_name.values()]
+    given += [
+        int(one["stop_grace_period"].removesuffix("s"))
+        for one in COMPOSE["services"].values()
+        if one.get("command") in (["receive"], ["work"])
+    ]
+    given += [int(unit(path)["Service"]["TimeoutStopSec"]) for path in UNITS]
+    assert len(given) == 6
+    assert min(given) > stopped_within_s > longest_request_s
+
+
+def test_whoever_is_away_for_long_is_waited_for() -> None:
+    """A database that is away ends whoever starts; systemd gives up on that after five times, unless told not to."""
+    for path in UNITS:
+        read = unit(path)
+        assert (read["Unit"]["StartLimitIntervalSec"], read["Service"]["Restart"]) == ("0", "always")
+    assert {one.get("restart") for one in COMPOSE["services"].values()} == {"unless-stopped", "no"}
+
+
+def test_parts_are_replaced_one_after_another_and_have_the_same_settings() -> None:
+    parts = [one for one in KUBERNETES if one["kind"] == "Deployment"]
+    assert len(parts) == 2
+    for one in parts:
+        assert one["spec"]["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    (settings,) = (one for one in KUBERNETES if one["kind"] == "ConfigMap")
+    named = [{"configMapRef": {"name": settings["metadata"]["name"]}}]
+    assert all(one["envFrom"] == named for one in CONTAINERS if one["name"] != "migrate")
+    assert load_settings(environ=settings["data"]).stream.stream().used is False
+    spared = [one["spec"]["selector"] for one in KUBERNETES if one["kind"] == "PodDisruptionBudget"]
+    assert spared == [one["spec"]["selector"] for one in parts]
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not on this machine")
-def test_systemd_understands_its_unit(tmp_path: Path) -> None:
-    text = (DEPLOY / "loyalty-adapter.service").read_text("utf-8")
-    unit = tmp_path / "loyalty-adapter.service"
-    unit.write_text(text.replace("/opt/loyalty-adapter/bin/loyalty-adapter", "/bin/true"), "utf-8")
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_systemd_understands_its_units(path: Path, tmp_path: Path) -> None:
+    made = tmp_path / path.name.replace("@", "@work")
+    text = path.read_text("utf-8").replace("/opt/loyalty-adapter/bin/loyalty-adapter", "/bin/true")
+    made.write_text(text, "utf-8")
     run = subprocess.run(
-        ["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, check=False
+        ["systemd-analyze", "verify", str(made)], capture_output=True, text=True, check=False
     )
     ours = [line for line in run.stderr.splitlines() if "loyalty-adapter" in line]
     assert ours == []
@@ -101,4 +137,4 @@ def test_the_readme_says_how_it_is_run() -> None:
     assert {"one machine", "many machines", "where", "TLS", "firewalls", "logs", "caches", "backup"} <= set(
         rows
     )
-    assert set(re.findall(r"config/deploy/([\w.-]+)", part)) <= {path.name for path in DEPLOY.iterdir()}
+    assert set(re.findall(r"config/deploy/([\w.@-]+)", part)) <= {path.name for path in DEPLOY.iterdir()}

@@ -1,14 +1,21 @@
 """`make bench`: ratios of one run, interleaved and repeated. Absolute figures are this machine's and this minute's.
 
 webhooks    durable events per second over HTTP, against (a) a Flask route that only checks the HMAC and parses the
-            same body on the same server, and (b) our own code committing once for each request; the same with every
-            event of one member, and with few connections
+            same body on the same server, (b) our own code where each request commits on its own, and (c) our own door
+            with batches of one; the same with every event of one member, and with few connections
 latencies   p50 and p99 of the same rounds
-deliveries  claimed, signed, sent and recorded per second, against a bare loop of `requests` posts on as many threads
+redemptions begun and applied per second over HTTP, over durable events of the same service
+deliveries  claimed, signed, sent and recorded per second, against bare loops on as many threads: of `Session.post`, and of
+            our own way to send
+isolation   how long healthy endpoints' deliveries wait beside hanging ones, over without them
+overdue     from the start of `work` with a million due deliveries to the first one sent
 costs       statements and bytes written per event; memory of all processes under that load
 dialects    a call in a vendor's words, over the same one in ours
 removing    a commit of the door beside retention, over the same commit alone
 growth      what a member with 10,000 lots costs, over one with 10: commands and reads
+
+What takes longer, or more room, has a command of its own: `large` (a database of a million transfers
+and more), `hour` and `year`.
 """
 
 from __future__ import annotations
@@ -25,9 +32,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import create_engine, text
 
-from tests.bench import costs, dialects, growth, hooks, removing, sending
+from tests.bench import costs, dialects, growth, hooks, isolation, overdue, redeeming, removing, sending
 from tests.bench.load import Measured, drive
-from tests.bench.service import baseline, configure, fresh, memory_mb, running
+from tests.bench.service import baseline, configure, fresh, memory_mb, running, without_door
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +61,11 @@ def main() -> int:
             webhooks(name, url, options)
         for name, url in urls.items():
             costs.show(console, name, url)
+            redeeming.show(console, name, url)
             growth.show(console, name, url)
             sending.show(console, name, url)
+            isolation.show(console, name, url)
+            overdue.show(console, name, url)
             removing.show(console, name, url)
             dialects.show(console, name, url)
     return 0
@@ -96,7 +106,8 @@ def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
         "durable": [],
         "durable, every one of the same member": [],
         "durable, on 4 connections": [],
-        "one commit a request (b)": [],
+        "each request commits on its own, no door (b)": [],
+        "a door that commits each on its own (c)": [],
     }
     memory = 0.0
     for _ in range(options.rounds):
@@ -112,8 +123,10 @@ def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
             rounds["durable, on 4 connections"].append(
                 _load(port, hooks.requests(port), options, connections=4)
             )
+        with without_door(url) as port:
+            rounds["each request commits on its own, no door (b)"].append(_round(port, _RECEIVER, options))
         with _served(url, door__batch_max=1) as (port, _):
-            rounds["one commit a request (b)"].append(_round(port, _RECEIVER, options))
+            rounds["a door that commits each on its own (c)"].append(_round(port, _RECEIVER, options))
     _print(name, rounds, memory)
 
 
@@ -145,9 +158,10 @@ def _print(name: str, rounds: dict[str, list[Measured]], memory: float) -> None:
         p50, p99 = (statistics.median(one.quantile(share) for one in measured) for share in (0.5, 0.99))
         table.add_row(kind, f"{rates[kind]:.0f}", f"{p50:.1f}", f"{p99:.1f}", str(bad))
     console.print(table)
-    check, ours, hot, _, single = rates.values()
+    check, ours, hot, _, alone, single = rates.values()
     console.print(
-        f"durable / (a) = [bold]{ours / check:.2f}[/]   durable / (b) = [bold]{ours / single:.1f}[/]   "
+        f"durable / (a) = [bold]{ours / check:.2f}[/]   durable / (b) = [bold]{ours / alone:.1f}[/]   "
+        f"durable / (c) = [bold]{ours / single:.1f}[/]   "
         f"one member / all = [bold]{hot / ours:.2f}[/]   "
         f"memory of all processes under load: [bold]{memory:.0f} MB[/]\n",
     )

@@ -15,14 +15,12 @@ from sqlalchemy import insert
 from adapter import ids
 from adapter.store import tables as t
 from adapter.store.database import open_database
-from adapter.web.auth import digest
 from connectors.brevo.ids import definition_id, program_id
-from tests.bench.service import configure, fresh, running
+from tests.bench.service import TOKEN, add_key, configure, fresh, running
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 MEMBER = 7
 CUSTOMER = "1"
 WARM_UP, TURNS = 20, 150
@@ -85,13 +83,12 @@ def _medians(url: str, *calls: Call) -> list[float]:
 def _furnish(url: str) -> None:
     """Add a key, and a member whom each vendor knows as a customer."""
     engine = open_database(url)
-    key = {"env": 1, "id": 1, "hash": digest(TOKEN), "hint": "sk_test_01", "scopes": '["*"]', "created_at": 0}
     known = [
         {"env": 1, "source": vendor, "customer": CUSTOMER, "member": MEMBER}
         for vendor in ("brevo", "salesforce", "vinr", "loyalpro")
     ]
+    add_key(engine)
     with engine.begin() as connection:
-        connection.execute(insert(t.api_keys).values(**key))
         connection.execute(
             insert(t.members).values(env=1, id=MEMBER, state="active", created_at=0, updated_at=0)
         )

@@ -18,6 +18,7 @@ MEMBERS = 2000
 BODY_BYTES = 3400
 
 _numbers = count(1)
+_SHUFFLE = 7919  # prime: consecutive orders are of members who have nothing to do with each other
 
 
 def requests(port: int, *, path: str = f"/webhooks/{SOURCE}", members: int = MEMBERS) -> Iterator[bytes]:
@@ -39,7 +40,7 @@ def request(port: int, path: str, body: bytes) -> bytes:
 
 def order(number: int, members: int = MEMBERS) -> bytes:
     """Return an order of three lines that is paid and completed: it earns and posts at once."""
-    customer = number % members + 1
+    customer = number * _SHUFFLE % members + 1
     lines = [
         {
             "id": number * 10 + line,

@@ -9,6 +9,7 @@ import selectors
 import socket
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,17 +43,17 @@ class _Connection:
 
 
 def drive(port: int, requests: Iterator[bytes], *, connections: int, seconds: float) -> Measured:
-    """Keep `connections` requests in flight for `seconds`, then wait for the last answers."""
+    """Keep `connections` requests in flight for `seconds`, or while there are any; then wait for the last answers."""
     measured = Measured()
     selector = selectors.DefaultSelector()
-    begun = time.perf_counter()
-    for _ in range(connections):
+    begun, open_connections = time.perf_counter(), 0
+    for first in islice(requests, connections):
         sock = socket.create_connection(("127.0.0.1", port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = _Connection(sock)
         selector.register(sock, selectors.EVENT_READ, connection)
-        _send(connection, next(requests))
-    open_connections = connections
+        _send(connection, first)
+        open_connections += 1
     while open_connections:
         for key, _ in selector.select(10):
             connection = key.data
@@ -62,8 +63,9 @@ def drive(port: int, requests: Iterator[bytes], *, connections: int, seconds: fl
             now = time.perf_counter()
             measured.statuses[status] = measured.statuses.get(status, 0) + 1
             measured.latencies.append(now - connection.sent_at)
-            if now - begun < seconds:
-                _send(connection, next(requests))
+            following = next(requests, None) if now - begun < seconds else None
+            if following is not None:
+                _send(connection, following)
             else:
                 selector.unregister(connection.sock)
                 connection.sock.close()

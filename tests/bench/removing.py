@@ -17,7 +17,8 @@ from adapter.engine.retention import prune
 from adapter.ids import new_id
 from adapter.program.model import Program
 from adapter.store import tables as t
-from adapter.store.database import bulk_insert, in_unit_of_work, open_database, unit_of_work
+from adapter.store.bulk import bulk_insert
+from adapter.store.database import in_unit_of_work, open_database, unit_of_work
 from adapter.store.retention import DAY_MS, RetentionSettings
 from tests.bench.service import fresh
 from tests.shop import configure, placed, recorded

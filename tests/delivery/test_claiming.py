@@ -4,25 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import event, text
 from sqlalchemy.exc import DataError
 
 from adapter.delivery import claim, record, switching
+from adapter.delivery.answer import Answer
 from adapter.delivery.sender import Sender
 from adapter.delivery.settings import DeliverySettings
 from adapter.errors import ConfigurationError, DatabaseUnavailable
 from adapter.ids import show
+from adapter.store.configuration import CatalogCache
 from adapter.store.database import in_unit_of_work, unit_of_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from sqlalchemy import Connection, Engine
+
     from tests.delivery.world import Handler, Receiver, Request, World
 
 LONG_S = 60  # what takes this long, on the slowest machine, never comes
 LEASE_MS = 20_000  # a timeout of 5 s and a margin of 15 s
+
+
+def wait_until_blocked(engine: Engine, enough: Callable[[], bool]) -> None:
+    """Return once a connection waits for a lock, or what it was to wait with is done."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    while not enough():
+        with engine.connect() as connection:
+            if connection.exec_driver_sql(query).scalar_one():
+                return
 
 
 def claim_all(world: World, endpoint: int) -> list[Any]:
@@ -182,6 +197,32 @@ def test_a_dead_letter_lets_its_followers_go(world: World, receiver: Receiver) -
     assert world.states() == ["dead", "delivered", "delivered"]
 
 
+def test_whoever_is_put_off_while_it_is_let_go_goes(world: World, receiver: Receiver) -> None:
+    """One dispatcher records a delivery while another one, that cannot see it yet, puts off the delivery after it."""
+    if world.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    number = world.endpoint(receiver.url, ordered=True)
+    first, second = world.message(member=7, times=2)
+    with unit_of_work(world.engine) as connection:
+        rows = claim.candidates(connection, {(1, number): 1}, world.now)
+        (claimed,) = claim.claim(connection, rows, {(1, number): world.now + LEASE_MS}, world.now)
+    endpoint = CatalogCache(world.engine).get().endpoints[1, number]
+    attempt = record.Attempt(claimed, endpoint, world.now, Answer(200, 1))
+
+    def note(connection: Connection) -> Any:
+        return record.record(connection, [attempt], DeliverySettings(), now=world.now, random=lambda: 0.0)
+
+    with ThreadPoolExecutor(1) as pool:
+        with unit_of_work(world.engine) as other:
+            (row,) = claim.candidates(other, {(1, number): 1}, world.now)
+            assert (claimed.message, row.message) == (first, second)
+            assert claim.put_off_blocked(other, [row], world.now)
+            noted = pool.submit(in_unit_of_work, world.engine, note)
+            wait_until_blocked(world.engine, noted.done)
+        assert noted.result(LONG_S).delivered == 1
+    assert [row.next_attempt_at for row in world.deliveries(state="due")] == [world.now]
+
+
 def test_what_is_not_ordered_does_not_wait(small_world: World, receiver: Receiver) -> None:
     receiver.answers(500, 200)
     small_world.endpoint(receiver.url, ordered=False, concurrency=1)
@@ -316,3 +357,46 @@ def test_stopping_without_a_database_leaves_the_rest_to_the_lease(
     small_world.now += LEASE_MS
     assert small_world.dispatcher().run_once() == 1
     assert [row.state for row in small_world.deliveries(endpoint=endpoint)] == ["delivered"]
+
+
+def test_whom_to_wait_for_is_found_in_tables_that_postgresql_never_looked_at(
+    postgres_database: Engine,
+) -> None:
+    """Without statistics it takes tables for empty; and then each of these went through all deliveries there are."""
+    asked = 20
+    with postgres_database.connect() as connection:
+        for name in ("messages", "deliveries"):  # temporary ones, which nothing ever looks at by itself
+            connection.execute(text(f"CREATE TEMP TABLE {name} (LIKE {name} INCLUDING ALL)"))
+        connection.execute(text(
+            "INSERT INTO messages (env, id, type, member, created_at, body)"
+            " SELECT 1, n, 'balance.updated', n % 10, 0, '' FROM generate_series(1, 600) AS n"
+        ))  # fmt: skip
+        connection.execute(text(
+            "INSERT INTO deliveries (env, id, endpoint, message, member, state, attempts, step, next_attempt_at, fence,"
+            " created_at, updated_at) SELECT 1, id, 1, id, member, 'due', 0, 0, 0, 0, 0, 0 FROM messages"
+        ))  # fmt: skip
+        rows = connection.execute(
+            text("SELECT * FROM deliveries ORDER BY id DESC LIMIT :n"), {"n": asked}
+        ).all()
+
+        sent: list[tuple[str, Any]] = []
+        event.listen(
+            connection,
+            "before_cursor_execute",
+            lambda _c, _cursor, sql, values, *_more: sent.append((sql, values)),
+        )
+        assert len(claim.put_off_blocked(connection, rows, 1)) == asked
+        question, values = sent[0]
+        plan = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {question}", values)
+        (read,) = [one["Plan"]["Local Hit Blocks"] for one in plan.scalar_one()]
+        connection.rollback()
+    assert read < 20 * asked
+
+
+def test_each_endpoint_belongs_to_one_of_several_dispatchers(world: World, receiver: Receiver) -> None:
+    endpoints = [world.endpoint(f"{receiver.url}/{number}") for number in range(5)]
+    world.message(times=2)
+    for which in range(2):
+        world.dispatcher(part=(which, 2)).run_once()
+        mine = {row.endpoint for row in world.deliveries(state="delivered")}
+        assert mine == {endpoint for endpoint in endpoints if endpoint % 2 <= which}

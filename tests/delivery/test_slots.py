@@ -139,3 +139,15 @@ def test_a_rate_limit_counts_the_last_second() -> None:
     assert held.open_to([one], 0.99) == []
     assert held.deal([one], 1.0) == {(1, 1): 1}
     assert held.deal([one], 1.41) == {(1, 1): 2}
+
+
+def test_lines_are_for_endpoints_that_are_prompt_and_have_no_rate_limit() -> None:
+    held = Slots(workers=32, slow_workers=8, slow_after_s=1.0, line=16)
+    one, limited = endpoint(1), endpoint(2, rate_per_s=10)
+    lines = []
+    for taken_s in (None, 0.0, 0.02, 0.05, 0.2, 0.25):
+        for each in (one, limited):
+            (ticket,) = begin(held, each, 0.0)
+            held.end((1, each.id), ticket, answered=True, now_s=0.1, taken_s=taken_s)
+        lines.append((held.line(one), held.line(limited)))
+    assert lines == [(1, 1), (16, 1), (10, 1), (4, 1), (1, 1), (1, 1)]

@@ -18,8 +18,9 @@ from adapter.delivery.switching import new_delivery
 from adapter.ids import new_id, read
 from adapter.messages import render
 from adapter.store import tables as t
+from adapter.store.bulk import bulk_insert
 from adapter.store.configuration import CatalogCache
-from adapter.store.database import bulk_insert, unit_of_work
+from adapter.store.database import unit_of_work
 from adapter.store.rows import DELIVERY_COLUMNS
 
 START = 1_800_000_000_000
@@ -167,6 +168,7 @@ class World:
         resolve: guard.Resolve = guard.resolve,
         random: float = 0.0,
         monotonic: Callable[[], float] = time.monotonic,
+        part: tuple[int, int] = (0, 1),
         **settings: Any,
     ) -> Dispatcher:
         given = DeliverySettings(**{"slow_after_s": 60.0, "linger_s": 0.0, **settings})
@@ -178,6 +180,7 @@ class World:
             resolve=resolve,
             random=lambda: random,
             monotonic=monotonic,
+            part=part,
         )
         self.dispatchers.append(dispatcher)
         return dispatcher

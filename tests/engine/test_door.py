@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from sqlalchemy import Engine, func, select, text
 
-from adapter.commands import Elapse, RecordEvent
+from adapter.commands import Elapse, Once, RecordEvent
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.engine.door import Door, DoorSettings
@@ -27,8 +28,11 @@ from tests.engine.remotely import attached
 from tests.shop import (
     DAY,
     NOW,
+    begin,
     configure,
     customer,
+    end,
+    enrol,
     paid,
     placed,
     play,
@@ -464,4 +468,23 @@ def test_what_two_doors_begin_at_once_meets_in_one_book(
     configure(database, MAIN)
     play(database, [recorded(placed("1")), recorded(second)])
     assert in_turn == snapshot(database)
+    assert audit(database) == []
+
+
+def test_a_repeat_at_another_door_waits_and_is_answered_alike(database: Engine, database_url: str) -> None:
+    """Once the first door has cancelled it there is nothing left to cancel; the repeat is no refusal all the same."""
+    configure(database, MAIN)
+    key = sha256(b"cancel it").digest()
+    once = Once(key=key, request=key, ends_at=NOW + DAY)
+    cancel = end(5, 100, "cancelled", once=once)
+    play(database, [enrol(5), begin(5, 100, "credit", 50)])
+    other = open_database(database_url)
+    with door(other, answer_timeout_s=30) as late:
+        with unit_of_work(database) as connection:
+            (first,) = Batcher(lambda: NOW)(connection, [cancel])
+            future = late.offer(cancel)
+            wait_until_blocked(database)
+        assert first.error is None
+        assert future.result(30) == msgspec.structs.replace(first, duplicate=True)
+    other.dispose()
     assert audit(database) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import event, select
+from structlog.testing import capture_logs
 
 from adapter.engine import sweep
 from adapter.engine.audit import audit
@@ -42,7 +44,9 @@ def fill(engine: Engine, members: int) -> None:
 
 def available(engine: Engine) -> list[int]:
     with engine.connect() as connection:
-        return list(connection.execute(select(t.balances.c.available).order_by(t.balances.c.member)).scalars())
+        return list(
+            connection.execute(select(t.balances.c.available).order_by(t.balances.c.member)).scalars()
+        )
 
 
 def test_everyone_who_is_due_is_swept_once(database: Engine) -> None:
@@ -73,6 +77,23 @@ def test_the_loop_outlives_what_goes_wrong(sqlite_database: Engine) -> None:
         sweep.run(sqlite_database, offer, lambda: NOW + 2 * DAY, stop, interval_s=0.001, batch=10)
     assert len(seen) == 3
     assert available(sqlite_database) == [89]
+
+
+def test_a_database_that_is_away_is_waited_for(sqlite_database: Engine) -> None:
+    """Its reads fail otherwise than a door does; neither is worth a traceback."""
+    fill(sqlite_database, 1)
+    stop, asked = threading.Event(), []
+
+    def away(*_: object) -> None:
+        asked.append(1)
+        stop.set()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    event.listen(sqlite_database, "do_execute", away)
+    with Door(sqlite_database, lambda: NOW) as door, capture_logs() as logs:
+        sweep.run(sqlite_database, door.offer, lambda: NOW, stop, interval_s=0.001, batch=10)
+    assert asked
+    assert [(one["log_level"], one["event"]) for one in logs] == [("warning", "the sweep waits")]
 
 
 def test_a_batch_costs_the_same_number_of_statements_whatever_its_size(database: Engine) -> None:

@@ -4,28 +4,55 @@ from __future__ import annotations
 
 import threading
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import orjson
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, make_url, text
 from standardwebhooks import Webhook
 
-from tests.bench.service import fresh
+from tests.bench.service import Running, apart, fresh, together
+from tests.service.test_killed import wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+@dataclass(frozen=True)
+class Product:
+    """A database of its own, and how the product runs on it: as one service, or on several machines."""
+
+    url: str
+    running: Callable[..., AbstractContextManager[Running]]
+    """Takes a folder and settings."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "machines"])
+def product(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Product]:
+    """The product on each database, and as two receivers and two workers on one PostgreSQL."""
+    run = apart if request.param == "machines" else together
+    with _database(request, request.param, tmp_path) as url:
+        yield Product(url, partial(run, url))
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def service_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of a migrated, empty database that nothing else uses."""
-    if request.param == "sqlite":
+    with _database(request, request.param, tmp_path) as url:
+        yield url
+
+
+@contextmanager
+def _database(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> Iterator[str]:
+    if kind == "sqlite":
         url = f"sqlite:///{tmp_path / 'loyalty.db'}"
         fresh(url)
         yield url
@@ -39,8 +66,18 @@ def service_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]
     fresh(url)
     yield url
     with admin.connect() as connection:
+        found = _deadlocks(connection, name)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
     admin.dispose()
+    assert found == 0, "units of work waited for each other: rows are to be locked in the order of their keys"
+
+
+def _deadlocks(connection: Connection, database: str) -> int:
+    """Return how often units of work waited for each other; each connection tells when it ends, not before."""
+    there = text("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = :name")
+    wait_for(lambda: connection.execute(there, {"name": database}).scalar_one() == 0, 60)
+    found = text("SELECT deadlocks FROM pg_stat_database WHERE datname = :name")
+    return int(connection.execute(found, {"name": database}).scalar_one())
 
 
 @dataclass

@@ -6,14 +6,16 @@ is lost, nothing is done twice, and nobody has to restart anything.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import sqlite3
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
@@ -32,18 +34,23 @@ from adapter.store.migrate import migrate
 from connectors import CONNECTORS
 from connectors.base import RawEvent
 from tests.bench.hooks import SOURCE
-from tests.bench.service import configure, configure_engine, running
+from tests.bench.service import configure, configure_engine, fresh, running
 from tests.service.test_killed import drained, wait_for, webhook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.service.conftest import Heard
+    from tests.bench.service import Running
+    from tests.service.conftest import Heard, Product
 
 Hook = tuple[bytes, str]
 
-IMPATIENT = {"door__answer_timeout_s": 0.5, "delivery__poll_s": 0.05, "delivery__lease_margin_s": 1}
+IMPATIENT: dict[str, Any] = {
+    "door__answer_timeout_s": 0.5,
+    "delivery__poll_s": 0.05,
+    "delivery__lease_margin_s": 1,
+}
 POINTS = 59  # of an order of 89.99 with 30.00 refunded: floor(89 * 59.99 / 89.99)
 
 
@@ -54,14 +61,21 @@ def story(order: int) -> list[Hook]:
 
 @dataclass(frozen=True)
 class Shop:
-    """A shop that posts to the service, and sends again what was not answered 200."""
+    """A shop that posts to the service, and sends again what was not answered 200; to several receivers in turn."""
 
     port: int
+    others: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, service: Running) -> Shop:
+        """Return one that posts to all receivers of a service."""
+        return cls(service.ports[0], service.ports[1:])
 
     def post(self, hook: Hook) -> requests.Response:
         """Post once. The answer is a 200, or a 503 as a shop wants it."""
+        port = random.choice((self.port, *self.others))
         answer = requests.post(
-            f"http://127.0.0.1:{self.port}/webhooks/{SOURCE}",
+            f"http://127.0.0.1:{port}/webhooks/{SOURCE}",
             data=hook[0],
             timeout=60,
             headers={"X-WC-Webhook-Topic": "order.updated", "X-WC-Webhook-Signature": hook[1]},
@@ -135,20 +149,20 @@ def locked(url: str) -> Iterator[None]:
 
 
 def test_a_locked_database_is_a_503_until_it_is_free(
-    service_url: str, tmp_path: Path, subscriber: Heard
+    product: Product, tmp_path: Path, subscriber: Heard
 ) -> None:
-    configure(service_url, subscriber.url)
-    with running(service_url, tmp_path, **IMPATIENT) as (port, _):
-        shop = Shop(port)
+    configure(product.url, subscriber.url)
+    with product.running(tmp_path, **IMPATIENT) as service:
+        shop = Shop.of(service)
         first, second, third = story(1)
         shop.insist(first)
-        with locked(service_url):
+        with locked(product.url):
             assert shop.refused(second)
             assert shop.refused(second)
-            assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=60).status_code == 200
+            assert requests.get(f"{service.url}/healthz", timeout=60).status_code == 200
         shop.insist(second)
         shop.insist(third)
-        check(service_url, 1, subscriber)
+        check(product.url, 1, subscriber)
 
 
 @contextmanager
@@ -172,33 +186,37 @@ def gone(url: str) -> Iterator[None]:
 
 @contextmanager
 def full(service: psutil.Process) -> Iterator[None]:
-    """Let no process of the service write to any file, as on a full disk."""
-    family = [service, *service.children(recursive=True)]
-    for process in family:
-        process.rlimit(psutil.RLIMIT_FSIZE, (0, psutil.RLIM_INFINITY))
+    """Let no process of the service write to any file, as on a full disk; one that is started meanwhile cannot either."""
+    _let_write(service, 0)
     yield
-    for process in family:
-        process.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    _let_write(service, psutil.RLIM_INFINITY)
+
+
+def _let_write(service: psutil.Process, most: int) -> None:
+    with suppress(psutil.NoSuchProcess):  # killed, and its children with it
+        for process in [service, *service.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                process.rlimit(psutil.RLIMIT_FSIZE, (most, psutil.RLIM_INFINITY))
 
 
 def test_a_database_that_is_gone_is_a_503_until_it_is_back(
-    service_url: str, tmp_path: Path, subscriber: Heard
+    product: Product, tmp_path: Path, subscriber: Heard
 ) -> None:
-    configure(service_url, subscriber.url)
+    configure(product.url, subscriber.url)
     hooks = [hook for order in range(1, 11) for hook in story(order)]
     random.Random(1).shuffle(hooks)
-    with running(service_url, tmp_path, **IMPATIENT) as (port, process):
-        shop = Shop(port)
+    with product.running(tmp_path, **IMPATIENT) as service:
+        shop = Shop.of(service)
         for hook in hooks[:10]:
             shop.insist(hook)
-        with gone(service_url) if service_url.startswith("postgresql") else full(process):
+        with gone(product.url) if product.url.startswith("postgresql") else full(service.machines[0]):
             assert all(shop.refused(hook) for hook in hooks[10:13])
-            ready = requests.get(f"http://127.0.0.1:{port}/healthz", timeout=60)
+            ready = requests.get(f"{service.url}/healthz", timeout=60)
             assert ready.status_code == 200
         for hook in hooks:
             shop.insist(hook)
-        check(service_url, 10, subscriber)
-        assert process.is_running()
+        check(product.url, 10, subscriber)
+        assert all(one.is_running() for one in service.machines)
 
 
 BROKEN = {"full": "PRAGMA max_page_count = 1", "read-only": "PRAGMA query_only = ON"}
@@ -258,27 +276,47 @@ def part(service: psutil.Process, name: str) -> psutil.Process:
 @pytest.mark.parametrize("name", ["book", "web", "work"])
 def test_a_process_that_is_killed_alone_is_started_again(
     name: str,
-    service_url: str,
+    product: Product,
     tmp_path: Path,
     subscriber: Heard,
 ) -> None:
-    configure(service_url, subscriber.url, timeout_s=1)
+    configure(product.url, subscriber.url, timeout_s=1)
     hooks = [hook for order in range(1, 41) for hook in story(order)]
     random.Random(2).shuffle(hooks)
-    with running(service_url, tmp_path, **IMPATIENT) as (port, process):
-        shop, killed = Shop(port), threading.Event()
+    with product.running(tmp_path, **IMPATIENT) as service:
+        shop, killed = Shop.of(service), threading.Event()
 
         def insist(number: int) -> None:
             if number == len(hooks) // 3:
-                part(process, name).kill()
+                part((service.workers if name == "work" else service.machines)[0], name).kill()
                 killed.set()
             shop.insist(hooks[number])
 
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(insist, range(len(hooks))))
         assert killed.is_set()
-        check(service_url, 40, subscriber)
-        assert process.is_running()
+        check(product.url, 40, subscriber)
+        assert all(one.is_running() for one in service.machines)
+
+
+def test_killed_while_it_starts_it_leaves_nobody_behind(tmp_path: Path) -> None:
+    """The process that prepares the database would wait for ever for a parent that is gone."""
+    url = f"sqlite:///{tmp_path / 'loyalty.db'}"
+    fresh(url)
+    start = "from adapter import app, settings; app.serve(settings.load_settings())"
+    settings = {"LOYALTY_DATABASE_URL": url, "LOYALTY_DATA_DIR": str(tmp_path)}
+    with locked(url):
+        root = psutil.Popen([sys.executable, "-c", start], env=os.environ | settings)
+        family: list[psutil.Process] = []
+
+        def preparing() -> bool:
+            family[:] = root.children(recursive=True)
+            return any("spawn_main" in " ".join(one.cmdline()) for one in family)
+
+        wait_for(preparing, 60)
+        root.kill()
+        root.wait()
+        wait_for(lambda: not any(one.is_running() for one in family), 60)
 
 
 @pytest.mark.parametrize("to", ["the parent", "everyone"])

@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -25,18 +26,21 @@ from adapter.engine.audit import audit
 from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.web.auth import digest
-from tests.bench.service import configure, running
+from tests.bench.service import Running, configure
 from tests.service.test_bad_nights import part
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from tests.service.conftest import Product
 
 TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 ACCOUNTS = range(1, 9)
 TOTAL = 100
 MOST = 5
 CLIENTS = 8
-STEPS = 25  # of each client
+STEPS = 25  # of each client, at least
 KILLS = 3
 PATIENCE_S = 60
 
@@ -45,10 +49,11 @@ PATIENCE_S = 60
 class Bank:
     """The service as its clients see it, and what they were answered."""
 
-    url: str
+    service: Running
     answered: list[tuple[int, int, int]] = field(default_factory=list)  # transfers: from, to, amount
     refused: int = 0
     reads: list[dict[str, int]] = field(default_factory=list)
+    calm: threading.Event = field(default_factory=threading.Event)  # there will be no more faults
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:
         """Ask until there is an answer; what was asked with a key has its effect once."""
@@ -56,7 +61,9 @@ class Bank:
         until = time.monotonic() + PATIENCE_S
         while True:
             try:
-                answer = requests.request(method, f"{self.url}{path}", headers=headers, timeout=20, **more)
+                answer = requests.request(
+                    method, f"{self.service.url}{path}", headers=headers, timeout=20, **more
+                )
                 if answer.status_code != 503:
                     return answer
             except requests.ConnectionError:
@@ -81,7 +88,9 @@ class Bank:
 
 def client(bank: Bank, seed: int) -> None:
     draw = random.Random(seed)
-    for step in range(STEPS):
+    for step in count():
+        if step >= STEPS and bank.calm.is_set():
+            return
         if draw.random() < 0.4:
             bank.read()
         else:
@@ -89,39 +98,47 @@ def client(bank: Bank, seed: int) -> None:
             bank.give(giver, taker, draw.randint(1, MOST), f"bank-{seed}-{step}")
 
 
-def kill_the_book(bank: Bank, process: psutil.Process, over: threading.Event) -> int:
-    """Kill the book whenever another part of the work is done; return how often that was."""
-    killed = 0
+def trouble(bank: Bank, faults: Sequence[Callable[[], bool]]) -> None:
+    """Have a fault whenever another part of the work is done; the clients go on until all were had."""
+    left = list(faults)
     steps = CLIENTS * STEPS
-    while killed < KILLS and not over.wait(0.005):
-        done = len(bank.answered) + bank.refused + len(bank.reads)
-        if done > steps * (killed + 1) / (KILLS + 1):
-            with suppress(StopIteration, psutil.Error):  # the last one killed is not back yet
-                part(process, "book").kill()
-                killed += 1
-    return killed
+    try:
+        while left:
+            bank.calm.wait(0.005)
+            done = len(bank.answered) + bank.refused + len(bank.reads)
+            if done > steps * (len(faults) - len(left) + 1) / (len(faults) + 1) and left[0]():
+                del left[0]
+    finally:
+        bank.calm.set()
 
 
-def test_the_bank_neither_makes_nor_loses_points(service_url: str, tmp_path: Path) -> None:
-    configure(service_url)
-    engine = open_database(service_url)
+def found(url: str) -> None:
+    """Make the bank: its clients' key, and members without points."""
+    configure(url)
+    engine = open_database(url)
     key = {"env": 1, "id": 1, "hash": digest(TOKEN), "hint": "sk_test_01", "scopes": '["*"]', "created_at": 0}
     members = [{"env": 1, "id": one, "state": "active", "created_at": 0, "updated_at": 0} for one in ACCOUNTS]
     with engine.begin() as connection:
         connection.execute(insert(t.api_keys).values(**key))
         connection.execute(insert(t.members), members)
-    with running(service_url, tmp_path) as (port, process):
-        bank = Bank(f"http://127.0.0.1:{port}")
-        credit = {"member": ids.show("mem", 1), "type": "credit", "amount": TOTAL, "complete": True}
-        assert bank.ask("POST", "/v1/transactions", json=credit).status_code == 201
-        over = threading.Event()
-        with ThreadPoolExecutor(CLIENTS + 1) as pool:
-            nemesis = pool.submit(kill_the_book, bank, process, over)
-            clients = [pool.submit(client, bank, seed) for seed in range(CLIENTS)]
-            for one in clients:
-                one.result()
-            over.set()
-            assert nemesis.result() == KILLS
+    engine.dispose()
+
+
+def live(service: Running, *faults: Callable[[], bool]) -> Bank:
+    """Have all clients do their work while there is trouble; return what they were answered."""
+    bank = Bank(service)
+    credit = {"member": ids.show("mem", 1), "type": "credit", "amount": TOTAL, "complete": True}
+    assert bank.ask("POST", "/v1/transactions", json=credit).status_code == 201
+    with ThreadPoolExecutor(CLIENTS + 1) as pool:
+        nemesis = pool.submit(trouble, bank, faults)
+        for one in [pool.submit(client, bank, seed) for seed in range(CLIENTS)]:
+            one.result()
+        nemesis.result()
+    return bank
+
+
+def judge(bank: Bank, url: str) -> None:
+    """Check that nothing was made and nothing was lost, at any moment and in the end."""
     for read in bank.reads:
         assert len(read) == len(ACCOUNTS)
         assert sum(read.values()) == TOTAL, "wrong total"
@@ -129,6 +146,7 @@ def test_the_bank_neither_makes_nor_loses_points(service_url: str, tmp_path: Pat
     expected = Counter({1: TOTAL})
     for giver, taker, amount in bank.answered:
         expected.update({giver: -amount, taker: amount})
+    engine = open_database(url)
     with engine.connect() as connection:
         rows = connection.execute(select(t.balances.c.member, t.balances.c.available))
         kept = {row.member: row.available for row in rows}
@@ -136,3 +154,17 @@ def test_the_bank_neither_makes_nor_loses_points(service_url: str, tmp_path: Pat
     assert bank.answered
     assert audit(engine) == []
     engine.dispose()
+
+
+def test_the_bank_neither_makes_nor_loses_points(product: Product, tmp_path: Path) -> None:
+    found(product.url)
+    with product.running(tmp_path) as service:
+
+        def kill_a_book() -> bool:
+            with suppress(StopIteration, psutil.Error):  # the last one killed is not back yet
+                part(random.choice(service.machines[: len(service.ports)]), "book").kill()
+                return True
+            return False
+
+        bank = live(service, *[kill_a_book] * KILLS)
+    judge(bank, product.url)

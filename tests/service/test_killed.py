@@ -27,18 +27,22 @@ from adapter.store.database import open_database
 from connectors import CONNECTORS
 from connectors.base import RawEvent
 from tests.bench.hooks import SECRET, SOURCE
-from tests.bench.service import configure, configure_engine, running
+from tests.bench.service import configure, configure_engine
 from tests.shop import play, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.service.conftest import Heard
+    from tests.service.conftest import Heard, Product
 
 ORDERS = 700
 MEMBERS = 40
-SETTINGS = {"delivery__lease_margin_s": 1, "delivery__connect_timeout_s": 1, "door__answer_timeout_s": 10}
+SETTINGS: dict[str, Any] = {
+    "delivery__lease_margin_s": 1,
+    "delivery__connect_timeout_s": 1,
+    "door__answer_timeout_s": 10,
+}
 
 
 def webhook(order: int, state: str, refund: str | None = None) -> tuple[bytes, str]:
@@ -93,7 +97,7 @@ def everything() -> list[tuple[bytes, str]]:
     return hooks
 
 
-def send(where: dict[str, int], session: requests.Session, hook: tuple[bytes, str]) -> None:
+def send(where: list[int], session: requests.Session, hook: tuple[bytes, str]) -> None:
     """Post until it is answered 2xx, as a shop does; connections that break are tried again."""
     headers = {
         "X-WC-Webhook-Topic": "order.updated",
@@ -103,7 +107,7 @@ def send(where: dict[str, int], session: requests.Session, hook: tuple[bytes, st
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         try:
-            url = f"http://127.0.0.1:{where['port']}/webhooks/{SOURCE}"
+            url = f"http://127.0.0.1:{random.choice(where)}/webhooks/{SOURCE}"
             status = session.post(url, data=hook[0], headers=headers, timeout=60).status_code
         except requests.RequestException:
             continue
@@ -113,7 +117,7 @@ def send(where: dict[str, int], session: requests.Session, hook: tuple[bytes, st
     raise AssertionError("not answered within a minute")
 
 
-def send_all(where: dict[str, int], hooks: list[tuple[bytes, str]], after: Callable[[int], None]) -> None:
+def send_all(where: list[int], hooks: list[tuple[bytes, str]], after: Callable[[int], None]) -> None:
     """Send everything from 16 threads; `after` hears how many were answered."""
     local, done, lock = threading.local(), [0], threading.Lock()
 
@@ -173,29 +177,29 @@ def drained(engine: Engine) -> bool:
 
 
 def test_killed_in_the_middle_of_a_load_nothing_is_lost(
-    service_url: str,
+    product: Product,
     tmp_path: Path,
     subscriber: Heard,
 ) -> None:
-    configure(service_url, subscriber.url, timeout_s=1)
-    hooks, where = everything(), {"port": 0}
+    configure(product.url, subscriber.url, timeout_s=1)
+    hooks, where = everything(), [0]
     assert len(hooks) >= 2000
-    with running(service_url, tmp_path, **SETTINGS) as (port, process):
-        where["port"] = port
-        family = [process, *process.children(recursive=True)]
+    with product.running(tmp_path, **SETTINGS) as service:
+        where[:] = service.ports
+        family = [psutil.Process(number) for number in service.family]
 
         def kill(answered: int) -> None:
-            if answered == len(hooks) * 2 // 5:
-                process.kill()  # SIGKILL; its children have to notice by themselves
+            for first in service.machines if answered == len(hooks) * 2 // 5 else ():
+                first.kill()  # SIGKILL; its children have to notice by themselves
 
         sender = threading.Thread(target=send_all, args=(where, hooks, kill))
         sender.start()
         wait_for(lambda: not any(_alive(one) for one in family), 120)
-    with running(service_url, tmp_path, **SETTINGS) as (port, _):
-        where["port"] = port
+    with product.running(tmp_path, **SETTINGS) as service:
+        where[:] = service.ports
         sender.join()
         send_all(where, hooks, lambda _: None)  # and everything once more
-        engine = open_database(service_url)
+        engine = open_database(product.url)
         wait_for(lambda: drained(engine), 120)
         assert snapshot(engine) == expected()
         assert audit(engine) == []

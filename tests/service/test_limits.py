@@ -17,10 +17,12 @@ from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.web.auth import digest
-from tests.bench.service import configure, running
+from tests.bench.service import configure
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.service.conftest import Product
 
 TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 SPENDERS = 50
@@ -38,14 +40,14 @@ REDEEMING = {"currency": "EUR", "increment": "10.00", "minimum": "10.00"}
     ids=["a limit of the day", "a lock"],
 )
 def test_fifty_at_once_never_pass_a_limit(
-    service_url: str,
+    product: Product,
     tmp_path: Path,
     rules: dict[str, str],
     lock_s: int | None,
     expected: dict[tuple[int, str | None], int],
 ) -> None:
-    configure(service_url)
-    engine = open_database(service_url)
+    configure(product.url)
+    engine = open_database(product.url)
     program = Program.model_validate({"name": "main", "redeeming": {**REDEEMING, **rules}})
     key = {"env": 1, "id": 1, "hash": digest(TOKEN), "hint": "sk_test_01", "scopes": '["*"]', "created_at": 0}
     with engine.begin() as connection:
@@ -53,11 +55,11 @@ def test_fifty_at_once_never_pass_a_limit(
         connection.execute(insert(t.api_keys).values(**key))
         connection.execute(insert(t.members).values(env=1, id=7, state="active", created_at=0, updated_at=0))
     member = ids.show("mem", 7)
-    with running(service_url, tmp_path) as (port, _):
+    with product.running(tmp_path) as service:
         start = threading.Barrier(SPENDERS)
 
         def ask(path: str, body: dict[str, Any]) -> requests.Response:
-            url = f"http://127.0.0.1:{port}/v1/{path}"
+            url = f"{service.url}/v1/{path}"
             headers = {"Authorization": f"Bearer {TOKEN}"}
             return requests.post(url, json={"member": member, **body}, headers=headers, timeout=30)
 

@@ -16,20 +16,22 @@ from adapter.program.model import Program
 from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.web.auth import digest
-from tests.bench.service import configure, running
+from tests.bench.service import configure
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.service.conftest import Product
 
 TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 REWARD = {"id": "rwd_one", "kind": "discount", "cost": 100, "value": "1.00", "currency": "EUR"}
 TABS = 10
 
 
-def test_ten_at_once_never_redeem_a_point_twice(service_url: str, tmp_path: Path) -> None:
+def test_ten_at_once_never_redeem_a_point_twice(product: Product, tmp_path: Path) -> None:
     """10 redemptions of 100 on 450 points: 4 succeed, 6 are refused, 50 points stay."""
-    configure(service_url)
-    engine = open_database(service_url)
+    configure(product.url)
+    engine = open_database(product.url)
     with engine.begin() as connection:
         key = {
             "env": 1,
@@ -46,11 +48,11 @@ def test_ten_at_once_never_redeem_a_point_twice(service_url: str, tmp_path: Path
         connection.execute(t.programs.update().values(body=Program.model_validate(body).model_dump_json()))
         connection.execute(t.configuration.update().values(version=t.configuration.c.version + 1))
     member = ids.show("mem", 7)
-    with running(service_url, tmp_path) as (port, _):
+    with product.running(tmp_path) as service:
         start = threading.Barrier(TABS)
 
         def ask(path: str, body: dict[str, object], **more: str) -> requests.Response:
-            url, headers = f"http://127.0.0.1:{port}{path}", {"Authorization": f"Bearer {TOKEN}", **more}
+            url, headers = f"{service.url}{path}", {"Authorization": f"Bearer {TOKEN}", **more}
             return requests.post(url, json={"member": member, **body}, headers=headers, timeout=60)
 
         def redeem(number: int) -> tuple[int, str | None]:

@@ -16,18 +16,20 @@ from adapter.engine.audit import audit
 from adapter.store import tables as t
 from adapter.store.database import open_database
 from adapter.web.auth import digest
-from tests.bench.service import configure, running
+from tests.bench.service import configure
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.service.conftest import Product
 
 TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 SPENDERS = 50
 
 
-def test_fifty_at_once_never_overspend(service_url: str, tmp_path: Path) -> None:
-    configure(service_url)
-    engine = open_database(service_url)
+def test_fifty_at_once_never_overspend(product: Product, tmp_path: Path) -> None:
+    configure(product.url)
+    engine = open_database(product.url)
     with engine.begin() as connection:
         connection.execute(
             insert(t.api_keys).values(
@@ -36,12 +38,12 @@ def test_fifty_at_once_never_overspend(service_url: str, tmp_path: Path) -> None
         )
         connection.execute(insert(t.members).values(env=1, id=7, state="active", created_at=0, updated_at=0))
     member = ids.show("mem", 7)
-    with running(service_url, tmp_path) as (port, _):
-        url = f"http://127.0.0.1:{port}/v1/transactions"
+    with product.running(tmp_path) as service:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         start = threading.Barrier(SPENDERS)
 
         def ask(body: dict[str, object], **more: str) -> requests.Response:
+            url = f"{service.url}/v1/transactions"
             return requests.post(
                 url, json={"member": member, **body}, headers={**headers, **more}, timeout=30
             )

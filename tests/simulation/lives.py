@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from adapter.commands import BeginRedemption, MoveRedemption, Once, ReverseTransaction
-from tests.shop import DAY, NOW, begin, cancelled, end, line, paid, placed, recorded, refunded, shipped
+from tests.shop import (
+    DAY,
+    NOW,
+    begin,
+    cancelled,
+    end,
+    line,
+    merge,
+    paid,
+    placed,
+    recorded,
+    refunded,
+    shipped,
+    transfer,
+)
 from tests.simulation.stage import MEMBERS
 
 if TYPE_CHECKING:
@@ -88,6 +102,7 @@ class Caller:
     """Somebody who asks the API, each time under an Idempotency-Key of its own."""
 
     random: Random
+    wide: bool = False  # points are given away too, and members become one
     count: int = 0
     begun: list[tuple[int, int]] = field(default_factory=list)  # (member, transaction)
     redeemed: list[tuple[int, int]] = field(default_factory=list)  # (member, redemption)
@@ -95,7 +110,8 @@ class Caller:
     def ask(self, now: Millis) -> ApiCommand:
         """Draw the next command; it need not be one that the book grants."""
         self.count += 1
-        command = self.random.choices((self._begin, self._end, self._redeem), (4, 3, 1))[0](now)
+        ways = (self._begin, self._end, self._redeem, self._give, self._merge)
+        command = self.random.choices(ways, (8, 6, 2, 3, 2) if self.wide else (4, 3, 1, 0, 0))[0](now)
         key = sha256(str(self.count).encode()).digest()
         once = Once(key=key, request=key, ends_at=now + 400 * DAY)
         return msgspec.structs.replace(command, once=once, received_at=now)
@@ -145,6 +161,14 @@ class Caller:
         return BeginRedemption(
             env=1, id=number, member=member, definition=1, code=f"C{number}", reward="bag", received_at=now
         )
+
+    def _give(self, now: Millis) -> ApiCommand:
+        giver, taker = self.random.sample(tuple(MEMBERS), 2)
+        return transfer(40_000 + 2 * self.count, giver, taker, self.random.randint(1, 40), received_at=now)
+
+    def _merge(self, _now: Millis) -> ApiCommand:
+        member, into = self.random.choice(((1003, 1001), (1003, 1002), (1002, 1001), (1001, 1003)))
+        return merge(member, into)
 
 
 def key_of(command: Command) -> bytes | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -13,7 +12,7 @@ from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.ids import show
 from adapter.store import tables as t
-from adapter.store.database import in_unit_of_work
+from adapter.store.database import unit_of_work
 from tests.shop import snapshot
 from tests.simulation.history import broken
 from tests.simulation.stage import stage
@@ -74,8 +73,11 @@ def _disturbed(made: Stage, intake: Intake) -> Iterator[str]:
     with stage(made.program, "calm") as calm:
         one_by_one = Batcher(calm.world.clock)
         try:
-            for calm.world.now, command in intake.committed:
-                in_unit_of_work(calm.engine, partial(one_by_one, commands=[command]))
+            with unit_of_work(
+                calm.engine
+            ) as connection:  # one for all: nobody looks in between, and nothing fails
+                for calm.world.now, command in intake.committed:
+                    one_by_one(connection, [command])
         except (DBAPIError, LookupError) as error:
             yield f"undisturbed it fails: {error!r}"
         here, there = (_state(engine) for engine in (made.engine, calm.engine))

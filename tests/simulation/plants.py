@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text
 
-from adapter.book import elapsing, facts, lots, news, orders, redemptions, transacting
+from adapter.book import elapsing, facts, giving, lots, merging, news, orders, redemptions, transacting
 from adapter.commands import EndTransaction
 from adapter.delivery import claim, record, replay
 from adapter.delivery.settings import DeliverySettings
@@ -123,13 +123,13 @@ LEDGER = {
     "spend the expired": Plant(
         "what is over and not yet swept can be spent",
         lambda patch: patch.setattr(transacting, "let_time_pass", nothing),
-        first=21,
+        first=26,
     ),
     "last in, first out": Plant(
         "the lot that ends last is used first", seeing(lots.take, in_order_of_use=_latest_first)
     ),
     "debt not netted": Plant(
-        "points become available while some are owed", seeing(lots.land, min=lambda *_: 0), first=38
+        "points become available while some are owed", seeing(lots.land, min=lambda *_: 0), first=50
     ),
     "overspend": Plant("a lot gives more than it has", seeing(lots.take, min=lambda _has, asked: asked)),
     "resolve twice": Plant("a hold that was completed or cancelled can be ended again", _resolve_twice),
@@ -153,7 +153,17 @@ LEDGER = {
     "undo too much": Plant(
         "a reversed debit gives back one point more than it took",
         lambda patch: replace(patch, redemptions.return_part, _return_more),
-        first=41,
+        first=75,
+    ),
+    "give and keep": Plant(
+        "points that are given away stay with their giver",
+        lambda patch: patch.setattr(giving, "move", nothing),
+        first=36,
+    ),
+    "holds left behind": Plant(
+        "a member who becomes another leaves behind what is held or pending",
+        seeing(merging._merge_balance, _pending_of=lambda *_: []),
+        first=231,
     ),
     "no message": Plant(
         "a balance changes, and nobody is told", lambda patch: replace(patch, news.tell_balance, nothing)

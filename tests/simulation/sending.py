@@ -158,9 +158,9 @@ class Worker:
             monotonic=self.stage.monotonic, disable_after_failures=1_000_000
         )
         self.hands = Hands(self.stage.world.clock)
-        self.dispatcher._pool = self.hands  # type: ignore[assignment]  # - it only ever submits
+        self.dispatcher._crew._pool = self.hands  # type: ignore[assignment]  # - it only ever submits
         self.dispatcher._kept_house_at = float("inf")
-        self.dispatcher._sender._adapters = dict.fromkeys((False, True), self.network)  # type: ignore[arg-type]  # - it only ever sends
+        self.dispatcher._crew._sender._adapters = dict.fromkeys((False, True), self.network)  # type: ignore[arg-type]  # - it only ever sends
 
     def turn(self) -> bool:
         """Record what came back and claim what is due; return whether there was something to do."""

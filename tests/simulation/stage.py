@@ -6,19 +6,24 @@ import logging
 import sqlite3
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from sqlalchemy import Engine, delete, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, TextClause, delete, event
+from sqlalchemy.engine import IteratorResult
+from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from adapter import ids
 from adapter.delivery import sender
+from adapter.engine.batch import Batcher
 from adapter.program.model import Program
+from adapter.store import configuration
 from adapter.store import tables as t
+from adapter.store.configuration import load_catalog
 from adapter.store.database import in_unit_of_work, open_database
 from tests.delivery.world import World
 from tests.shop import NOW, configure, enrol, play
@@ -26,6 +31,7 @@ from tests.shop import NOW, configure, enrol, play
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from adapter.catalog import Catalog
     from adapter.clock import Millis
 
 MEMBERS = {1001: "7000", 1002: "7001", 1003: "7002"}  # the API knows their ids, the shop what it calls them
@@ -142,6 +148,36 @@ def _empty(program: int) -> bytes:
     return found
 
 
+class Brief(Connection):
+    """A connection that asks the driver at once.
+
+    A run asks a thousand times, mostly for a row or two: what SQLAlchemy finds out about each question and each answer
+    would be half of the work.
+    """
+
+    def exec_driver_sql(self, statement: str, parameters: Any = None, _options: Any = None) -> Any:
+        if self._transaction is None:
+            self._autobegin()
+        _shelves[self.engine].faults.on_statement()
+        driver: Any = self.connection.driver_connection
+        ask = driver.executemany if isinstance(parameters, list) else driver.execute
+        try:
+            found = ask(statement, parameters or ())
+        except sqlite3.Error as error:
+            raise DBAPIError.instance(statement, parameters, error, sqlite3.Error) from error
+        return IteratorResult(_columns(statement, found.description or ()), found)
+
+    def execute(self, statement: Any, parameters: Any = None, **options: Any) -> Any:
+        if isinstance(statement, TextClause) and statement.text.startswith("SELECT"):
+            return self.exec_driver_sql(statement.text, parameters)
+        return super().execute(statement, parameters, **options)
+
+
+@lru_cache(maxsize=4096)
+def _columns(_statement: str, description: tuple[tuple[Any, ...], ...]) -> SimpleResultMetaData:
+    return SimpleResultMetaData([name for name, *_ in description])
+
+
 class Shelf:
     """An engine that outlives its books: it knows its statements, and each of its connections is to the book of now.
 
@@ -151,7 +187,10 @@ class Shelf:
     def __init__(self) -> None:
         self.book: sqlite3.Connection | None = None
         self.faults = Faults()
+        self.catalogs: dict[int, Catalog] = {}  # of the book of now, by their version
         self.engine = open_database("sqlite://")
+        self.engine._connection_cls = Brief
+        _shelves[self.engine] = self
         closing: Any = self.engine.dialect
         closing.do_close = closing.do_terminate = lambda connection: connection.rollback()
         event.listen(self.engine, "do_connect", lambda *_: self.book)
@@ -166,7 +205,7 @@ class Shelf:
 
     def put(self, begun: bytes, faults: Faults) -> Engine:
         self.clear()
-        self.book = sqlite3.connect(":memory:", check_same_thread=False)
+        self.book = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=1024)
         self.book.deserialize(begun)
         self.faults = faults
         return self.engine
@@ -176,9 +215,22 @@ class Shelf:
         if self.book is not None:
             self.book.close()
         self.book = None
+        self.catalogs.clear()
 
 
+_shelves: dict[Engine, Shelf] = {}
 _shelf = cache(lambda _name: Shelf())
+
+
+def _catalog(connection: Connection) -> Catalog:
+    """Return what is configured, read once a version: whoever begins anew would parse the same programs again."""
+    shelf = _shelves.get(connection.engine)
+    if shelf is None:
+        return load_catalog(connection)
+    version = connection.exec_driver_sql("SELECT version FROM configuration").scalar_one()
+    if version not in shelf.catalogs:
+        shelf.catalogs[version] = load_catalog(connection)
+    return shelf.catalogs[version]
 
 
 @contextmanager
@@ -194,12 +246,27 @@ def stage(program: int, name: str = "disturbed") -> Iterator[Stage]:
         shelf.clear()
 
 
+DECIDED_AT: list[Millis] = []
+"""The instants by which batches were decided: for none of its members time goes back, whatever the clock says."""
+
+_decide = Batcher._decide
+
+
+def _note_instant(batcher: Batcher, *given: Any) -> Any:
+    decided = _decide(batcher, *given)
+    DECIDED_AT.append(decided.work.now)
+    return decided
+
+
 @contextmanager
 def determined() -> Iterator[None]:
     """Take out what differs from run to run: drawn ids, waits for a database, the time that a request takes, logs."""
     with pytest.MonkeyPatch.context() as patch, ExitStack() as after:
         patch.setattr(ids, "_count", count())
         patch.setattr(in_unit_of_work, "__kwdefaults__", {"for_s": 0.0, "sleep": lambda _s: None})
+        patch.setattr(configuration, "load_catalog", _catalog)
+        patch.setattr(Batcher, "_decide", _note_instant)
+        DECIDED_AT.clear()
         patch.setattr(sender, "_since_ms", lambda _started: 0)
         patch.setattr(
             sender, "OutboundAdapter", lambda **_: None

@@ -1,4 +1,4 @@
-"""Taking in: a door without its thread, and senders who send again whatever was not answered."""
+"""Taking in: a committer without the door's thread, and senders who send again whatever was not answered."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from adapter.commands import RecordEvent
-from adapter.engine.door import Door
+from adapter.engine.committer import Committer
 from adapter.engine.sweep import due_balances, due_members
+from adapter.engine.turns import Turn, Turns
 from adapter.errors import Unavailable
 from adapter.store import tables as t
 from tests.simulation.lives import key_of
-from tests.simulation.stage import Crash
+from tests.simulation.stage import DECIDED_AT, Crash
 
 if TYPE_CHECKING:
     from adapter.clock import Millis
     from adapter.commands import Command
-    from adapter.engine.door import Waiting
+    from adapter.engine.committer import Waiting
     from adapter.outcome import Outcome
     from tests.simulation.stage import Stage
 
@@ -33,13 +34,13 @@ class Intake:
     committed: list[tuple[Millis, Command]] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
     effective: set[bytes] = field(default_factory=set)  # the keys that are in the book
-    door: Door = field(init=False)
+    committer: Committer = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        self.door = Door(self.stage.engine, self.stage.world.clock)
+        self.committer = Committer(self.stage.engine, self.stage.world.clock, {}, Turn(Turns()))
 
     def due(self) -> list[Command]:
         """Return what the sweep asks for now."""
@@ -52,7 +53,7 @@ class Intake:
         batch: list[Waiting] = [(one, _listener(told, one)) for one in commands]
         commits = self.stage.faults.commits
         try:
-            self.door._process(batch)
+            self.committer.commit(batch)
         except Crash:
             told.clear()
             self.restart()
@@ -67,7 +68,8 @@ class Intake:
         in_turn = sorted(
             commands, key=lambda one: not isinstance(one, RecordEvent)
         )  # as a batch decides them
-        self.committed += [(self.stage.now, one) for one in in_turn if key_of(one) not in self.effective]
+        at = DECIDED_AT[-1]  # a neighbour in the batch may have a later instant than the clock
+        self.committed += [(at, one) for one in in_turn if key_of(one) not in self.effective]
         with self.stage.engine.connect() as connection:
             for column in (t.events.c.key, t.idempotency_keys.c.key):
                 self.effective |= {bytes(key) for key in connection.execute(select(column)).scalars()}

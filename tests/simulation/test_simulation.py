@@ -14,6 +14,7 @@ from random import Random
 
 import pytest
 
+from tests.simulation.jobs import Search, lives
 from tests.simulation.plants import DELIVERY, LEDGER, PLANTS, Plant
 from tests.simulation.run import Run, live
 from tests.simulation.stage import PROGRAMS, determined, stage
@@ -45,6 +46,12 @@ def test_a_planted_bug_is_found(name: str) -> None:
 def test_there_are_bugs_of_both_halves() -> None:
     assert len(LEDGER) >= 13
     assert len(DELIVERY) >= 5
+
+
+def test_processes_share_the_seeds_and_know_the_planted_bug() -> None:
+    found = dict(lives(Search(first=0, count=4, jobs=2, plant="no message")))
+    assert sorted(found) == [0, 1, 2, 3]
+    assert any(found.values())
 
 
 def test_a_seed_is_the_same_run_in_another_process() -> None:

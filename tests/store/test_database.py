@@ -20,6 +20,7 @@ from sqlalchemy.exc import (
 )
 
 from adapter.errors import DatabaseUnavailable
+from adapter.store import bulk
 from adapter.store import database as db
 from adapter.store.arrays import pack
 
@@ -76,7 +77,7 @@ def test_a_lock_is_waited_for_and_the_work_is_done_once(table: Engine) -> None:
     tries: list[float] = []
 
     def work(connection: Connection) -> int:
-        db.bulk_insert(connection, ROWS, [(1, "a", None, len(tries), None)], COLUMNS)
+        bulk.bulk_insert(connection, ROWS, [(1, "a", None, len(tries), None)], COLUMNS)
         if len(tries) < 3:
             raise wrapped(OperationalError, sqlite3.OperationalError("database is locked"))
         return len(tries)
@@ -139,19 +140,19 @@ def test_every_kind_of_value_survives_both_databases(table: Engine) -> None:
         (2, "", 2**15 - 1, 2**63 - 1, b"x" * 5000),
     ]
     with db.unit_of_work(table) as connection:
-        db.bulk_insert(connection, ROWS, rows, COLUMNS)
-        db.bulk_insert(connection, ROWS, [], COLUMNS)
-        found = db.select_by_keys(connection, ROWS, ("env", "name"), [row[:2] for row in rows], lock=True)
+        bulk.bulk_insert(connection, ROWS, rows, COLUMNS)
+        bulk.bulk_insert(connection, ROWS, [], COLUMNS)
+        found = bulk.select_by_keys(connection, ROWS, ("env", "name"), [row[:2] for row in rows], lock=True)
         assert sorted(tuple(row)[:4] for row in found) == sorted(row[:4] for row in rows)
         assert {bytes(row.raw) for row in found if row.raw is not None} == {b"\x00\xff", b"", b"x" * 5000}
-        assert db.select_by_keys(connection, ROWS, ("env", "name"), []) == []
+        assert bulk.select_by_keys(connection, ROWS, ("env", "name"), []) == []
 
 
 def test_an_upsert_sets_what_it_is_told_to_and_nothing_else(table: Engine) -> None:
     mapped = {"env": 1, "name": "a", "small": 9, "big": 9, "raw": None}
     with db.unit_of_work(table) as connection:
-        db.bulk_insert(connection, ROWS, [(1, "a", 1, 1, None)], COLUMNS)
-        db.bulk_upsert(connection, ROWS, [mapped], COLUMNS, ["big"])
+        bulk.bulk_insert(connection, ROWS, [(1, "a", 1, 1, None)], COLUMNS)
+        bulk.bulk_upsert(connection, ROWS, [mapped], COLUMNS, ["big"])
         assert [(row.small, row.big) for row in connection.execute(ROWS.select())] == [(1, 9)]
 
 
@@ -162,7 +163,11 @@ ONE = (1, "a", 1, 1, None)
     "statements",
     [
         [[ONE], [ONE]],  # the last one is at fault: heard of at the end
-        [[ONE], [ONE], *[[(2, str(number), 1, 1, b"x" * 5000)] for number in range(50)]],  # heard of on the way
+        [
+            [ONE],
+            [ONE],
+            *[[(2, str(number), 1, 1, b"x" * 5000)] for number in range(50)],
+        ],  # heard of on the way
         [[ONE, ONE]],
     ],
 )
@@ -170,14 +175,14 @@ def test_what_was_not_waited_for_is_raised_all_the_same(
     table: Engine, statements: list[list[tuple[Any, ...]]]
 ) -> None:
     def work(connection: Connection) -> None:
-        with db.unanswered(connection):
+        with bulk.unanswered(connection):
             for rows in statements:
-                db.bulk_insert(connection, ROWS, rows, COLUMNS)
+                bulk.bulk_insert(connection, ROWS, rows, COLUMNS)
 
     with pytest.raises(IntegrityError):
         db.in_unit_of_work(table, work)
-    with db.unit_of_work(table) as connection, db.unanswered(connection):
-        db.bulk_insert(connection, ROWS, [ONE], COLUMNS)
+    with db.unit_of_work(table) as connection, bulk.unanswered(connection):
+        bulk.bulk_insert(connection, ROWS, [ONE], COLUMNS)
     with table.connect() as connection:
         assert len(connection.execute(ROWS.select()).all()) == 1
 
@@ -189,12 +194,12 @@ def test_a_server_that_goes_away_meanwhile_is_worth_another_try(table: Engine) -
     def work(connection: Connection) -> None:
         tries.append(1)
         process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        with db.unanswered(connection):
-            db.bulk_insert(connection, ROWS, [ONE], COLUMNS)
+        with bulk.unanswered(connection):
+            bulk.bulk_insert(connection, ROWS, [ONE], COLUMNS)
             if len(tries) == 1:
                 with table.connect() as other:
                     other.exec_driver_sql(f"SELECT pg_terminate_backend({int(process)}, 5000)")
-            db.bulk_insert(connection, ROWS, [(2, "b", 1, 1, None)], COLUMNS)
+            bulk.bulk_insert(connection, ROWS, [(2, "b", 1, 1, None)], COLUMNS)
 
     db.in_unit_of_work(table, work, sleep=lambda _: None)
     assert len(tries) == 2

@@ -10,7 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, make_url, text
+from sqlalchemy import Engine, inspect, text
 
 from adapter.errors import ConfigurationError
 from adapter.store import tables as t
@@ -18,29 +18,7 @@ from adapter.store.database import open_database
 from adapter.store.migrate import INI, migrate, require_current
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def bare(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A database without any table; on PostgreSQL a schema of its own."""
-    if request.param == "sqlite":
-        engine = open_database(f"sqlite:///{tmp_path}/bare.db")
-        yield engine
-        engine.dispose()
-        return
-    url = make_url(request.getfixturevalue("postgres_url"))
-    outside = open_database(url.render_as_string(hide_password=False))
-    with outside.begin() as connection:
-        connection.execute(text("CREATE SCHEMA bare"))
-    inside = url.update_query_dict({"options": "-csearch_path=bare"})
-    engine = open_database(inside.render_as_string(hide_password=False))
-    yield engine
-    engine.dispose()
-    with outside.begin() as connection:
-        connection.execute(text("DROP SCHEMA bare CASCADE"))
-    outside.dispose()
 
 
 def described(engine: Engine) -> dict[str, Any]:
@@ -140,6 +118,8 @@ def test_a_service_starts_only_on_the_tables_it_knows(bare: Engine) -> None:
     with bare.begin() as connection:
         connection.execute(text("DELETE FROM alembic_version"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('0000')"))
+        if bare.dialect.name == "postgresql":  # nobody said who may run on it
+            connection.execute(text("COMMENT ON TABLE alembic_version IS NULL"))
     with pytest.raises(ConfigurationError, match="0000"):
         require_current(bare)
 

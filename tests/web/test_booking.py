@@ -83,6 +83,14 @@ def test_past_its_deadline_it_has_expired(member: Web) -> None:
     assert member.post(f"{URL}/{begun['id']}/complete", status=409)["code"] == "transaction_expired"
 
 
+def test_a_repeat_past_the_deadline_is_answered_as_the_first_one_was(member: Web) -> None:
+    key = {"Idempotency-Key": "a table"}
+    begun = book(member, "debit", 30, ttl=60, headers=key)
+    member.now += 60_000
+    assert book(member, "debit", 30, ttl=60, headers=key) == begun
+    assert member.get(f"{URL}/{begun['id']}")["state"] == "expired"
+
+
 def test_too_few_points_say_what_there_is(member: Web) -> None:
     book(member, "debit", 25)
     book(member, "credit", 40)

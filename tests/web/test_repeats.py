@@ -9,6 +9,7 @@ import orjson
 import pytest
 from sqlalchemy import func, insert, select
 
+from adapter.clock import iso
 from adapter.engine.door import Door
 from adapter.errors import Conflict
 from adapter.store import tables as t
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from tests.web.conftest import Web
 
 ENDPOINT = "/v1/endpoints"
+HOUR_MS = 3_600_000
 HOOK = {"url": "https://example.com/hook"}
 POSTS = [route for route in ROUTES if route.method == "POST"]
 LABELS = {"tenant": "acme", "mode": "test"}
@@ -212,6 +214,24 @@ def test_keys_are_remembered_as_long_as_set(web: Web, days: int) -> None:
     fresh = send(web, ENDPOINT, HOOK)
     assert (fresh.status_code, fresh.headers.get("Idempotency-Replayed")) == (201, None)
     assert fresh.get_json()["id"] != first.get_json()["id"]
+
+
+@pytest.mark.parametrize(
+    ("way", "named"), [("place_order", "expires_at"), ("begin_transaction", "points_expire_at")]
+)
+def test_what_has_passed_since_is_no_fault_of_a_repeat(web: Web, way: str, named: str) -> None:
+    """An instant that was to come when it was asked first; a new request that names it is refused."""
+    web.play(recorded(placed()))
+    path, body = WAYS[way]
+    asked = body | {named: iso(NOW + HOUR_MS)}
+    first = send(web, path, asked)
+    assert first.status_code == 201
+    web.now = NOW + 2 * HOUR_MS
+    again = send(web, path, asked)
+    assert (again.status_code, again.headers.get("Idempotency-Replayed")) == (201, "true")
+    assert again.get_data() == first.get_data()
+    refused = send(web, path, asked, key="another")
+    assert (refused.status_code, refused.get_json()["errors"][0]["field"]) == (400, named)
 
 
 # --- together -------------------------------------------------------------------------------------

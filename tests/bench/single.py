@@ -1,0 +1,88 @@
+"""What we measure against: our own code where each request commits what it brought, in a thread of its own, with no door."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from adapter import clock
+from adapter.engine.committer import Committer
+from adapter.engine.turns import Turn, Turns
+from adapter.errors import Unavailable
+from adapter.processes import keep_what_is_loaded
+from adapter.settings import load_settings
+from adapter.store.configuration import CatalogCache
+from adapter.store.database import open_database
+from adapter.web.application import flask_app, web_app
+from adapter.web.parts import LastCatalog, Parts
+from connectors import CONNECTORS
+from connectors.dialects import DIALECTS
+from connectors.vendors import VENDORS
+
+if TYPE_CHECKING:
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
+    from adapter.web.lane import Lane
+
+THREADS = 64
+
+
+def web() -> Lane:
+    """Return the product's web application in front of threads that commit."""
+    settings = load_settings()
+    engine = open_database(settings.database_url, pool_size=THREADS)
+    threads = ThreadPoolExecutor(THREADS)
+    own = threading.local()
+
+    def submit(command: Command) -> Outcome:
+        if not hasattr(own, "committer"):
+            own.committer = Committer(engine, clock.now, VENDORS, Turn(Turns()))
+        answers: list[Outcome | Unavailable] = []
+        own.committer.commit([(command, answers.append)])
+        (answer,) = answers
+        if isinstance(answer, Unavailable):
+            raise answer
+        return answer
+
+    async def offer(command: Command) -> Outcome:
+        return await asyncio.get_running_loop().run_in_executor(threads, submit, command)
+
+    parts = Parts(
+        offer=offer,
+        submit=submit,
+        catalog=LastCatalog(CatalogCache(engine), clock.now),
+        engine=engine,
+        clock=clock.now,
+        connectors=CONNECTORS,
+        dialects=DIALECTS,
+        settings=settings.web(),
+    )
+    application = web_app(parts, flask_app(parts))
+    keep_what_is_loaded()
+    return application
+
+
+def serve(port: int, url: str) -> None:
+    """Serve it as the product is served."""
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    os.environ["LOYALTY_DATABASE_URL"] = url
+    Granian(
+        "tests.bench.single:web",
+        factory=True,
+        interface=Interfaces.ASGI,
+        port=port,
+        workers=1,
+        log_level=LogLevels.error,
+        websockets=False,
+    ).serve()
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), sys.argv[2])

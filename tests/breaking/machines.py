@@ -1,0 +1,187 @@
+"""The machines that the service runs on: real processes, each started again when it is gone, as systemd does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import psutil
+
+from tests.bench.service import free_port
+from tests.breaking.inside import FOLDER, PLANT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+READY_S = 180.0
+STOPPED_S = 60.0
+RESTART_AFTER_S = 0.1
+SETTINGS = {
+    "DELIVERY__CONNECT_TIMEOUT_S": 1,
+    "DELIVERY__LEASE_MARGIN_S": 1,
+    "DELIVERY__POLL_S": 0.05,
+    "DOOR__ANSWER_TIMEOUT_S": 2,
+    "SWEEP__INTERVAL_S": 0.2,
+    "LOG__LEVEL": "error",
+    "LOG__FORMAT": "json",
+}
+"""Impatient, so that a run sees in a minute what a patient service does in an hour."""
+
+
+def wait_until(what: Callable[[], bool], seconds: float) -> bool:
+    """Wait until something is so, and return whether it became so in time."""
+    deadline = time.monotonic() + seconds
+    while not what():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@dataclass
+class Machine:
+    """One machine: `serve`, `receive` or `work`, with a folder and a clock of its own."""
+
+    number: int
+    kind: str
+    url: str
+    folder: Path
+    plant: str | None = None
+    port: int = field(default_factory=free_port)
+    wanted: bool = False
+    starts: int = 0
+    lock: threading.RLock = field(default_factory=threading.RLock)
+    root: psutil.Popen | None = None
+
+    def start(self) -> None:
+        """Start it, whether or not something of it is left; and from now on whenever it is gone."""
+        with self.lock:
+            self.wanted = True
+            if self.root is not None and self.root.poll() is None:
+                return
+            self.folder.mkdir(exist_ok=True)
+            self.starts += 1
+            with (self.folder / "log").open("ab") as log:
+                self.root = psutil.Popen(
+                    [sys.executable, "-m", "tests.breaking.inside", self.kind],
+                    cwd=ROOT,
+                    env=self._environment(),
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                )
+
+    def _environment(self) -> dict[str, str]:
+        settings = {**SETTINGS, "DATABASE_URL": self.url, "DATA_DIR": self.folder, "SERVER__PORT": self.port}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("LOYALTY_")}
+        plant = {} if self.plant is None else {PLANT: self.plant}
+        named = {f"LOYALTY_{name}": str(value) for name, value in settings.items()}
+        return {**inherited, **named, **plant, FOLDER: str(self.folder)}
+
+    def stop(self) -> int | None:
+        """End it with SIGTERM; return its exit code, None where it had to be killed."""
+        with self.lock:
+            self.wanted = False
+            root = self.root
+        if root is None:
+            return 0
+        with suppress(psutil.NoSuchProcess):
+            root.send_signal(signal.SIGTERM)
+        try:
+            return int(root.wait(STOPPED_S))
+        except psutil.TimeoutExpired:
+            root.kill()
+            root.wait()
+            return None
+
+    def keep(self) -> None:
+        """Start it again if it is wanted and gone."""
+        with self.lock:
+            if self.wanted and self.root is not None and self.root.poll() is not None:
+                self.start()
+
+    def process(self, role: str) -> psutil.Process | None:
+        """Return the process that has a role now, None while nobody has."""
+        with suppress(OSError, ValueError, psutil.NoSuchProcess):
+            process = psutil.Process(int((self.folder / f"{role}.pid").read_text()))
+            if process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+    def order(self, role: str, point: str, how: str, passes: int) -> None:
+        """Have a process send itself a signal where it comes to a point."""
+        new = self.folder / "order"
+        new.write_text(f"{how} {passes}")
+        new.replace(self.folder / f"{role}.{point}")
+
+    def ordered(self, role: str, point: str) -> bool:
+        """Return whether an order was not taken yet."""
+        return (self.folder / f"{role}.{point}").exists()
+
+    def take_back(self, role: str, point: str) -> bool:
+        """Take an order back; return whether there was still one."""
+        try:
+            (self.folder / f"{role}.{point}").unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    def set_clock(self, wrong_by_ms: int) -> None:
+        """Let the clock of this machine be wrong from now on."""
+        new = self.folder / "new clock"
+        new.write_text(str(wrong_by_ms))
+        new.replace(self.folder / "clock")
+
+    def alive(self) -> dict[psutil.Process, str]:
+        """Return every process that was ever a part of it and lives, with its role."""
+        found = {}
+        with suppress(OSError):
+            listed = dict(map(str.split, (self.folder / "processes").read_text().splitlines()))
+            for pid, role in listed.items():
+                with suppress(psutil.NoSuchProcess):
+                    process = psutil.Process(int(pid))
+                    mine = process.environ().get(FOLDER) == str(self.folder)
+                    if mine and process.status() != psutil.STATUS_ZOMBIE:
+                        found[process] = role
+        return found
+
+    def logged(self) -> list[str]:
+        """Return the lines that its processes wrote to their logs."""
+        with suppress(OSError):
+            return (self.folder / "log").read_text("utf-8", "replace").splitlines()
+        return []
+
+
+class Keeper:
+    """Looks after machines, as systemd does: what is gone is started again."""
+
+    def __init__(self, machines: list[Machine]) -> None:
+        self._machines = machines
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look_after, name="keeper")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._over.set()
+        self._thread.join()
+        for machine in self._machines:
+            machine.wanted = False
+            for process in machine.alive():
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+    def _look_after(self) -> None:
+        while not self._over.wait(RESTART_AFTER_S):
+            for machine in self._machines:
+                machine.keep()
