@@ -7,7 +7,7 @@ decided again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from adapter.book import facts as order_facts
 from adapter.book.lots import turn_of
@@ -24,7 +24,7 @@ from adapter.engine.undone import load_undone
 from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
 from adapter.store.bulk import select_by_keys
-from adapter.store.coming import first_after
+from adapter.store.coming import due_lots, first_after
 from adapter.store.pending import over, set_aside
 from adapter.store.rows import (
     ADVICE_COLUMNS,
@@ -89,19 +89,18 @@ def _orders_of_due_lots(
     connection: Connection, lapses: set[BalanceKey], now: int
 ) -> list[tuple[int, str, str]]:
     """Return the orders whose points time moves. Read without a lock, to lock the orders before the balances."""
-    rows = _due_lots(connection, lapses, now)
-    return [(row[0], row[4], row[5]) for row in rows if row[4] is not None and row[7] > 0]
+    due = due_lots(connection, lapses, now)
+    return [
+        (lot.env, lot.order_source, lot.order_ref)
+        for lot in due
+        if lot.order_source and lot.order_ref and lot.pending
+    ]
 
 
 def _orders_of_members(connection: Connection, members: set[tuple[int, int]]) -> list[tuple[int, str, str]]:
     """Return all orders of these members."""
     found = select_by_keys(connection, t.orders, ("env", "member"), members, columns=("env", "source", "ref"))
     return [tuple(row) for row in found]
-
-
-def _due_lots(connection: Connection, lapses: set[BalanceKey], now: int) -> list[Any]:
-    keys = ("env", "member", "definition")
-    return select_by_keys(connection, t.lots, keys, lapses, columns=LOT_COLUMNS, where=("t.due_at <= ?", now))
 
 
 def _load_orders(
@@ -289,14 +288,14 @@ def _load_lots(
         connection, t.lots, ("env", "member", "definition", "id"), own, columns=LOT_COLUMNS
     ):
         work.know_lot(Lot(*row))
-    for row in _due_lots(connection, touched.balances, work.now):
-        lot = work.know_lot(Lot(*row))
+    for due in due_lots(connection, touched.balances, work.now):
+        lot = work.know_lot(due)
         work.due.setdefault(lot.balance_key, []).append(lot)
     keys = ("env", "member", "definition")
     for row in select_by_keys(connection, t.lots, keys, needs, columns=LOT_COLUMNS, where="t.available > 0"):
         work.know_lot(Lot(*row))
-    for row in _due_lots(connection, needs - touched.balances, work.now):
-        work.know_lot(Lot(*row))  # what time is about to do to them is an activity
+    for lot in due_lots(connection, needs - touched.balances, work.now):
+        work.know_lot(lot)  # what time is about to do to them is an activity
     whole = {key for key in touched.balances if key[:2] in touched.whole}
     for row in select_by_keys(connection, t.lots, keys, whole, columns=LOT_COLUMNS, where=_NOT_EMPTY):
         work.know_lot(Lot(*row))

@@ -44,7 +44,8 @@ def next_posts(
 ) -> dict[BalanceKey, tuple[Millis, int]]:
     """Return, by balance, when pending points post next by time alone, and how many."""
     listed, values = listed_keys(connection, t.lots, _KEY, sorted(keys))
-    due = f"{_SAME.format('n')} AND n.due_at > {mark(connection)} ORDER BY n.due_at LIMIT {DUE_AT_MOST}"
+    early = f"{_SAME.format('n')} AND {t.LOTS_DUE_EARLY}"
+    due = f"{early} AND n.due_at > {mark(connection)} ORDER BY n.due_at LIMIT {DUE_AT_MOST}"
     if connection.dialect.name == "sqlite":
         lots = f"lots t WHERE {_SAME.format('t')} AND t.id IN (SELECT n.id FROM lots n WHERE {due})"  # noqa: S608 - ours
     else:

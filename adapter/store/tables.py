@@ -28,6 +28,9 @@ from sqlalchemy import (
     text,
 )
 
+LOTS_DUE_EARLY = "due_at IS NOT NULL AND (pending > 0 OR expires_at IS NULL OR due_at < expires_at)"
+"""Lots that time changes otherwise than by ending what is available of them: when that ends `ix_lots_open` says."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -389,13 +392,13 @@ lots = Table(
     Column("remind_at", BigInteger),  # the member is reminded of its end then
     PrimaryKeyConstraint("env", "member", "definition", "id"),
     Index(
-        "ix_lots_due",
+        "ix_lots_due_early",
         "env",
         "member",
         "definition",
         "due_at",
-        sqlite_where=text("due_at IS NOT NULL"),
-        postgresql_where=text("due_at IS NOT NULL"),
+        sqlite_where=text(LOTS_DUE_EARLY),
+        postgresql_where=text(LOTS_DUE_EARLY),
     ),
     Index(
         "ix_lots_open",
@@ -803,7 +806,7 @@ messages = Table(
     Column("type", Text, nullable=False),
     Column("member", BigInteger),
     Column("definition", SmallInteger),
-    Column("sequence", BigInteger),  # only for balance.updated
+    Column("sequence", BigInteger),  # only for balance.updated: that of its transfers
     Column("created_at", BigInteger, nullable=False),
     Column("body", LargeBinary, nullable=False),  # the frozen bytes
     Column("format", Text, nullable=False, server_default="native"),  # whose: ours, or a vendor's
@@ -816,16 +819,6 @@ messages = Table(
         "id",
         sqlite_where=text("format <> 'native'"),
         postgresql_where=text("format <> 'native'"),
-    ),
-    Index(
-        "uq_messages_sequence",
-        "env",
-        "member",
-        "definition",
-        "sequence",
-        unique=True,
-        sqlite_where=text("sequence IS NOT NULL"),
-        postgresql_where=text("sequence IS NOT NULL"),
     ),
 )
 

@@ -185,7 +185,7 @@ def test_the_reasons_are_looked_up_along_keys(sqlite_database: Engine) -> None:
     assert len(asked) == 2
     assert [step for step in steps if step.startswith(("SCAN t", "SCAN n"))] == []
     assert any("PRIMARY KEY (env=? AND member=? AND definition=? AND sequence>?)" in step for step in steps)
-    assert any("ix_lots_due" in step for step in steps)
+    assert any("ix_lots_due_early" in step for step in steps)
 
 
 def test_a_batch_without_refusals_asks_nothing_more(sqlite_database: Engine) -> None:

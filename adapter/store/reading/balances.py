@@ -17,6 +17,7 @@ from adapter.book.lots import expire, land
 from adapter.book.state import Account, Balance, Lot, Transaction
 from adapter.book.transfers import Cause, Change
 from adapter.store import tables as t
+from adapter.store.coming import due_lots
 from adapter.store.pending import over, set_aside
 from adapter.store.reading.definitions import definition_meant
 from adapter.store.reading.programs import program_reader
@@ -109,15 +110,18 @@ def balance_row(connection: Connection, env: int, member: int, definition: int) 
 
 def _due_lots(connection: Connection, balance: Balance, now: Millis) -> list[Lot]:
     """Return the lots that time has caught up with, in the order in which it did; all, where it has with their member."""
-    lots = t.lots.c
-    idle = balance.idle_at is not None and balance.idle_at <= now
-    query = select(*_LOT).where(
-        lots.env == balance.env,
-        lots.member == balance.member,
-        lots.definition == balance.definition,
-        (lots.due_at <= now) | (lots.available > 0) if idle else lots.due_at <= now,
-    )
-    return [Lot(*row) for row in connection.execute(query.order_by(lots.due_at, lots.id))]
+    found = {lot.id: lot for lot in due_lots(connection, [balance.key], now)}
+    if balance.idle_at is not None and balance.idle_at <= now:
+        lots = t.lots.c
+        own = and_(
+            lots.env == balance.env, lots.member == balance.member, lots.definition == balance.definition
+        )
+        for row in connection.execute(
+            select(*_LOT).where(own, lots.available > 0).order_by(lots.due_at, lots.id)
+        ):
+            lot = Lot(*row)
+            found.setdefault(lot.id, lot)
+    return list(found.values())
 
 
 def _let_time_pass(change: Change, due: Sequence[Lot], late: Sequence[tuple[Transaction, Parts]]) -> None:
