@@ -185,6 +185,7 @@ class WorkingSet:
     whose: int | None = None  # the member of the stored event that is carried out in this other book
     orders: Rows[OrderKey, Order] = field(default_factory=Rows)
     balances: Rows[BalanceKey, Balance] = field(default_factory=Rows)
+    due_before: dict[BalanceKey, Millis | None] = field(default_factory=dict)  # of stored ones, as loaded
     lots: Rows[tuple[int, int, int, int], Lot] = field(default_factory=Rows)
     transactions: Rows[int, Transaction] = field(default_factory=Rows)
     members: Rows[tuple[int, int], Member] = field(default_factory=Rows)

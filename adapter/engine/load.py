@@ -267,6 +267,7 @@ def _load_balances(connection: Connection, work: WorkingSet, touched: Touched) -
     for row in rows:
         balance = Balance(*row)
         work.balances.load(balance.key, balance)
+        work.due_before[balance.key] = balance.next_due_at
     for row in select_by_keys(connection, t.identities, ("env", "member"), members):
         if row.source == ADDRESS:
             continue

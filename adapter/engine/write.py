@@ -71,9 +71,19 @@ def _put(
     """Insert what is new and overwrite what is locked, both in the order of their keys."""
     names = (*columns, *(more or ()))
     for entries, update in ((rows.new(), ()), (rows.updated(), _updatable(table, names))):
-        entries.sort(key=itemgetter(0))
-        objects = [one for _, one in entries]
-        bulk_upsert(connection, table, _tuples(objects, columns, more or {}), names, update)
+        _put_entries(connection, table, entries, (columns, more or {}), update)
+
+
+def _put_entries(
+    connection: Connection,
+    table: Table,
+    entries: list[tuple[Any, Any]],
+    columns: tuple[tuple[str, ...], Computed],
+    update: tuple[str, ...],
+) -> None:
+    entries.sort(key=itemgetter(0))
+    rows = _tuples([one for _, one in entries], *columns)
+    bulk_upsert(connection, table, rows, (*columns[0], *columns[1]), update)
 
 
 @cache
@@ -250,13 +260,7 @@ def _write_links(connection: Connection, work: WorkingSet) -> None:
 
 
 def _write_book(connection: Connection, work: WorkingSet) -> None:
-    _put(
-        connection,
-        t.balances,
-        work.balances,
-        tuple(name for name in BALANCE_COLUMNS if name != "updated_at"),
-        {"updated_at": lambda _balance: work.now},
-    )
+    _put_balances(connection, work)
     _put(connection, t.lots, work.lots, (*LOT_COLUMNS, "due_at"))
     _put(connection, t.transactions, work.transactions, (*TRANSACTION_COLUMNS, "due_at"))
     _put(connection, t.redemptions, work.redemptions, REDEMPTION_COLUMNS)
@@ -264,6 +268,26 @@ def _write_book(connection: Connection, work: WorkingSet) -> None:
     bulk_insert(connection, t.transaction_metadata, work.labels, LABEL_COLUMNS)
     _add(connection, t.transfers, [one for change in work.changes for one in change.transfers])
     _add(connection, t.allocations, [one for change in work.changes for one in change.allocations])
+
+
+_MOVED_COLUMNS = tuple(name for name in BALANCE_COLUMNS if name != "updated_at")
+
+
+def _put_balances(connection: Connection, work: WorkingSet) -> None:
+    """Write balances; most of them are due when they were before, and then that is left alone.
+
+    SQLite would write the entry in the index of what is due anew, which is a page more for each member.
+    """
+    columns = (_MOVED_COLUMNS, {"updated_at": lambda _balance: work.now})
+    every = _updatable(t.balances, (*_MOVED_COLUMNS, "updated_at"))
+    due_before = set(work.due_before.items())
+    stays: dict[bool, list[tuple[Any, Any]]] = {True: [], False: []}
+    for key, balance in work.balances.updated():
+        stays[(key, balance.next_due_at) in due_before].append((key, balance))
+    _put_entries(connection, t.balances, work.balances.new(), columns, ())
+    _put_entries(connection, t.balances, stays[False], columns, every)
+    others = tuple(name for name in every if name != "next_due_at")
+    _put_entries(connection, t.balances, stays[True], columns, others)
 
 
 ORDER_LINK_COLUMNS = ("env", "kind", "name", "source", "ref")
