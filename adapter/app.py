@@ -195,6 +195,8 @@ def web_for(settings: Settings, socket: str) -> Lane:
     from adapter.store.configuration import CatalogCache
     from adapter.store.database import open_database
     from adapter.web.application import flask_app, web_app
+    from adapter.web.gate import Gate
+    from adapter.web.lookups import Lookups
     from adapter.web.parts import LastCatalog, Parts
     from connectors import CONNECTORS
     from connectors.dialects import DIALECTS
@@ -208,7 +210,8 @@ def web_for(settings: Settings, socket: str) -> Lane:
 
     parts = Parts(
         offer=door.offer,
-        submit=door.submit,
+        wait=door.wait,
+        lookups=Lookups(engine),
         catalog=LastCatalog(CatalogCache(engine), clock.now),
         engine=engine,
         clock=clock.now,
@@ -219,7 +222,8 @@ def web_for(settings: Settings, socket: str) -> Lane:
         ready=ready,
         gauges=lambda: {"loyalty_door_waiting": float(door.waiting)},
     )
-    return web_app(parts, flask_app(parts))
+    gate = Gate(parts)
+    return web_app(parts, gate, flask_app(parts, gate))
 
 
 @contextmanager

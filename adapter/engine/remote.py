@@ -188,6 +188,10 @@ class RemoteDoor:
         """Do the same and wait until it is durable."""
         return self.hand_in(command).result()
 
+    def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Run something on the loop, and wait for it in a thread beside that."""
+        return self._on_loop(work).result()
+
     def ready(self) -> bool:
         """Return whether the door can be reached. Asked from a thread beside the loop."""
         try:

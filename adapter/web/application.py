@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import time
 import uuid
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-import structlog
 from flask import Flask, Response, g, request
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
-from adapter.errors import AdapterError, Busy, DatabaseUnavailable
-from adapter.store.database import is_transient
 from adapter.web import docs, health, metrics
 from adapter.web.bridge import Bridge
 from adapter.web.console.session import PATH
@@ -21,21 +17,23 @@ from adapter.web.console.site import Console, owns
 from adapter.web.console.table import PAGES
 from adapter.web.dialects import NATIVE, Dialect
 from adapter.web.dispatch import Request, serve
-from adapter.web.errors import Answer, Refusal, internal_refusal, refusal_of
-from adapter.web.gate import Gate
+from adapter.web.errors import Answer, Refusal
+from adapter.web.failures import Failures
 from adapter.web.lane import Lane
+from adapter.web.looped import Looped
+from adapter.web.routing import rule_of
 from adapter.web.tally import method_label
 from adapter.web.verbose import log_answer
+from adapter.web.wire import headers_of, read_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from adapter.web.bridge import Wsgi
     from adapter.web.console.visit import Page
+    from adapter.web.gate import Gate
     from adapter.web.parts import Parts
     from adapter.web.routing import Route
-
-log = structlog.get_logger()
 
 SAFE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -47,23 +45,22 @@ SAFE_HEADERS = {
 }
 
 
-def web_app(parts: Parts, flask: Flask) -> Lane:
-    """Return the ASGI application that serves the receiver, with Flask's behind it for all the rest."""
+def web_app(parts: Parts, gate: Gate, flask: Flask) -> Lane:
+    """Return the ASGI application that serves what is hot, with Flask's behind it for all the rest."""
     rest = Bridge(cast("Wsgi", flask), threads=parts.settings.threads, cap=parts.settings.max_body)
-    return Lane(parts, rest, SAFE_HEADERS)
+    return Lane(parts, Looped(parts, gate, NATIVE), rest, SAFE_HEADERS)
 
 
-def flask_app(parts: Parts) -> Flask:
-    """Return the application that serves the API out of these parts."""
+def flask_app(parts: Parts, gate: Gate) -> Flask:
+    """Return the application that serves the API out of these parts, to whom the gate lets in."""
     app = Flask("adapter.web", static_folder=None)
     app.url_map.strict_slashes = False
     app.url_map.merge_slashes = False
-    gate = Gate(parts)
     for dialect in (NATIVE, *parts.dialects):
         for route in dialect.routes:
             path = dialect.at(route)
             view = _view(parts, gate, dialect, route)
-            app.add_url_rule(_flask_rule(path), f"{route.method} {path}", view, methods=[route.method])
+            app.add_url_rule(rule_of(path), f"{route.method} {path}", view, methods=[route.method])
     console = Console(parts) if parts.settings.console else None
     if console is not None:
         _add_console(app, console)
@@ -72,12 +69,6 @@ def flask_app(parts: Parts) -> Flask:
     _answer_errors(app, parts, console)
     _frame(app, parts)
     return app
-
-
-def _flask_rule(path: str) -> str:
-    """Write a path as Flask does. A shop's ids may have slashes in them, which WSGI gives us decoded."""
-    path = path.replace("{member}", "<path:member>").replace("{order}", "<path:order>")
-    return path.replace("{", "<").replace("}", ">")
 
 
 def respond(answer: Answer) -> Response:
@@ -92,8 +83,17 @@ def dialect_at(parts: Parts, path: str) -> Dialect:
 
 def _view(parts: Parts, gate: Gate, dialect: Dialect, route: Route) -> Callable[..., Response]:
     def view(**path: str) -> Response:
-        asked = Request(path, request.environ, g.request_id, g.told)
-        return respond(serve(parts, gate, dialect, route, asked))
+        environ = request.environ
+        asked = Request(
+            query=environ.get("QUERY_STRING", ""),
+            headers=headers_of(environ),
+            address=f"{request.method} {environ.get('PATH_INFO', '')}",
+            request_id=g.request_id,
+            path=path,
+            told=g.told,
+        )
+        body = partial(read_body, environ, parts.settings.max_body)
+        return respond(serve(parts, gate, dialect, route, asked, body=body))
 
     return view
 
@@ -109,7 +109,7 @@ def _add_console(app: Flask, console: Console) -> None:
     for page in PAGES:
         path = f"{PATH}{page.path}"
         view = _console_view(console, page)
-        app.add_url_rule(_flask_rule(path), f"{page.method} {path}", view, methods=[page.method])
+        app.add_url_rule(rule_of(path), f"{page.method} {path}", view, methods=[page.method])
     for (method, path), door in console.doors().items():
         app.add_url_rule(path, f"{method} {path}", _plain(door), methods=[method])
 
@@ -151,38 +151,22 @@ def _rule() -> str:
 
 
 def _answer_errors(app: Flask, parts: Parts, console: Console | None) -> None:
-    retry_after_s = parts.settings.retry_after_s
+    failures = Failures(parts)
 
     def refused(refusal: Refusal) -> Response:
         if console is not None and owns(request.path):
             return respond(console.refuse(refusal))
         return respond(dialect_at(parts, request.path).refuse(refusal))
 
-    def named(error: AdapterError) -> Response:
-        parts.tally.failures.labels(method_label(request.method), _rule(), error.code).inc()
-        return refused(refusal_of(error, g.request_id, retry_after_s))
-
-    def database(error: DBAPIError) -> Response:
-        if not is_transient(error):
-            return unexpected(error)
-        log.warning("database.unavailable", reason=str(error.orig), request_id=g.request_id)
-        return named(DatabaseUnavailable())
-
-    def pool(_error: PoolTimeout) -> Response:
-        return named(Busy("All connections to the database are in use; ask again in a moment."))
+    def failed(error: Exception) -> Response:
+        method, path = request.method, request.path
+        return refused(failures.refusal(error, g.request_id, method=method, rule=_rule(), path=path))
 
     def http(error: HTTPException) -> Response:
         return refused(_http_refusal(error, g.request_id))
 
-    def unexpected(error: Exception) -> Response:
-        log.error("request.failed", request_id=g.request_id, path=request.path, exc_info=error)
-        return refused(internal_refusal(g.request_id))
-
-    app.register_error_handler(AdapterError, named)
-    app.register_error_handler(DBAPIError, database)
-    app.register_error_handler(PoolTimeout, pool)
     app.register_error_handler(HTTPException, http)
-    app.register_error_handler(Exception, unexpected)
+    app.register_error_handler(Exception, failed)
 
 
 def _http_refusal(error: HTTPException, request_id: str) -> Refusal:

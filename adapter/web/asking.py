@@ -73,13 +73,19 @@ def ask(
     decimals: int = 0,
     drawn: str | None = None,
 ) -> dict[str, Any] | Repeated:
-    """Submit a command and show what it made or changed. Raises like `decided`; `view` shows the outcome's row."""
+    """Submit a command and show what it made or changed. Raises like `decision`; `view` shows the outcome's row."""
     outcome, row = decided(call, command, decimals=decimals, drawn=drawn)
-    shown = view(row)
-    return Repeated(shown) if outcome.duplicate else shown
+    return shown(outcome, view(row))
 
 
 def decided(
+    call: Call, command: ApiCommand, *, decimals: int = 0, drawn: str | None = None
+) -> tuple[Outcome, dict[str, Any]]:
+    """Submit a command from a thread beside the loop; like `decision`."""
+    return call.parts.wait(decision(call, command, decimals=decimals, drawn=drawn))
+
+
+async def decision(
     call: Call, command: ApiCommand, *, decimals: int = 0, drawn: str | None = None
 ) -> tuple[Outcome, dict[str, Any]]:
     """Submit a command; return its outcome, and the row of that.
@@ -88,15 +94,20 @@ def decided(
     was drawn: one that is taken is drawn again. Raises `Problem` where the book refuses, `Unavailable` where nothing was
     decided.
     """
-    outcome = call.parts.submit(command)
+    outcome = await call.parts.offer(command)
     for _ in range(0 if drawn is None else DRAWS_MAX):
         if outcome.error != "code_taken":
             break
         command = msgspec.structs.replace(command, code=ids.new_code(drawn or ""))
-        outcome = call.parts.submit(command)
+        outcome = await call.parts.offer(command)
     if outcome.error is not None or outcome.row is None:
         raise refusal(outcome, decimals)
     return outcome, outcome.row
+
+
+def shown(outcome: Outcome, view: dict[str, Any]) -> dict[str, Any] | Repeated:
+    """Return what a route shows of an outcome."""
+    return Repeated(view) if outcome.duplicate else view
 
 
 def shown_as(

@@ -105,6 +105,10 @@ class Keys:
             raise _wrong_environment(mode, environment.mode)
         return Key(stored.env, stored.id, stored.scopes)
 
+    def remembers(self, headers: Mapping[str, str], now: Millis) -> bool:
+        """Return whether the key of a request was looked up a moment ago. Raises `Problem` for what is no key at all."""
+        return self._remembered(digest(token_of(headers)), now) is not None
+
     def _unknown(self, token: str, now: Millis) -> Problem:
         """Say so where the same key exists for the other mode: a mix-up that everybody makes once."""
         mode = _mode_of(token)
@@ -116,9 +120,7 @@ class Keys:
 
     def _find(self, token: str, now: Millis) -> StoredKey | None:
         hashed = digest(token)
-        with self._lock:
-            seen = self._known.get(hashed)
-        if seen is not None and 0 <= now - seen[0] < self._cache_ms:
+        if (seen := self._remembered(hashed, now)) is not None:
             return seen[1]
         with self._engine.connect() as connection:
             stored = find_key(connection, hashed)
@@ -127,6 +129,11 @@ class Keys:
                 self._known.clear()
             self._known[hashed] = (now, stored)
         return stored
+
+    def _remembered(self, hashed: bytes, now: Millis) -> tuple[Millis, StoredKey | None] | None:
+        with self._lock:
+            seen = self._known.get(hashed)
+        return seen if seen is not None and 0 <= now - seen[0] < self._cache_ms else None
 
 
 def _mode_of(token: str) -> str | None:

@@ -11,7 +11,7 @@ from adapter.book.news import balances_view
 from adapter.clock import iso
 from adapter.points import points
 from adapter.store.reading.balances import balance_now, balance_row, choose_definition, expiring
-from adapter.store.reading.members import find_members
+from adapter.store.reading.members import find_member_id
 from adapter.store.reading.roster import Entry, Roster
 from adapter.web.bulk import bulk
 from adapter.web.queries import Names, OneDefinition
@@ -94,11 +94,7 @@ def etag(stored: Balance, now: int) -> str | None:
 
 def _member(call: Call) -> int:
     """Return whose balance is asked for: fewer queries than showing them would take."""
-    reference = call.path["member"]
-    found = find_members(call.database, call.env, [reference])[reference]
-    if not isinstance(found, int):
-        raise found
-    return found
+    return find_member_id(call.database, call.env, call.path["member"])
 
 
 def balance_view(call: Call, entry: Entry) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -18,13 +20,15 @@ from adapter.web.errors import Answer, Problem
 from adapter.web.once import REPLAYED, Once, repeat_key
 from adapter.web.routing import Access, Call, Repeated, Route, Versioned, checked, selected
 from adapter.web.verbose import log_request
-from adapter.web.wire import headers_of, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from sqlalchemy import Connection
 
+    from adapter.catalog import Catalog
+    from adapter.clock import Millis
+    from adapter.web.auth import Key
     from adapter.web.dialects import Dialect
     from adapter.web.gate import Gate
     from adapter.web.parts import Parts
@@ -35,34 +39,79 @@ CACHING = (("Cache-Control", "private, no-cache"), ("Vary", "Authorization, api-
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request as the framework gives it. `told` gets headers that any answer to it carries, an error as well."""
+    """One request as it came in, but for its body. `told` gets headers that any answer to it carries, an error as well."""
 
-    path: Mapping[str, str]
-    environ: Mapping[str, Any]
+    query: str
+    headers: Mapping[str, str]  # by lower-case name
+    address: str  # as the log shows it
     request_id: str
+    path: Mapping[str, str] = field(default_factory=dict)  # what the route's path says
     told: dict[str, str] = field(default_factory=dict)
 
+    def by(self, parts: Parts, key: Key, catalog: Catalog, now: Millis) -> Call:
+        """Return the call of whoever has this key, before its query and body are read."""
+        return Call(parts, key, catalog, now, self.path, None, None, self.request_id, self.headers)
 
-def serve(parts: Parts, gate: Gate, dialect: Dialect, route: Route, request: Request) -> Answer:
+
+def serve(
+    parts: Parts, gate: Gate, dialect: Dialect, route: Route, request: Request, *, body: Callable[[], bytes]
+) -> Answer:
     """Answer one request in a dialect. Raises `AdapterError` for what the caller did wrong or should try again."""
-    headers = headers_of(request.environ)
     now = parts.clock()
     catalog = parts.catalog.get()
-    key = NOBODY if route.form else gate.admit(headers, catalog, now, request.told)
-    call = Call(parts, key, catalog, now, request.path, None, None, request.request_id, headers)
-    check_allowed(call, route)
-    call = with_query(call, route, query_of(request.environ.get("QUERY_STRING", "")), dialect.bare_query)
-    raw = read_body(request.environ, parts.settings.max_body) if route.takes_body else b""
-    if parts.settings.log_requests:
-        address = f"{route.method} {request.environ.get('PATH_INFO', '')}"
-        log_request(request.request_id, address, headers, raw)
-    if route.body is not None:
-        given = _given(route, route.body, raw, headers)
-        call = replace(call, body=checked(route.body, given, "body"))
+    key = NOBODY if route.form else gate.admit(request.headers, catalog, now, request.told)
+    call = _allowed(request.by(parts, key, catalog, now), dialect, route, request)
+    raw = body() if route.takes_body else b""
+    call = _with_body(call, route, request, raw)
     if route.access is Access.READ:
         with snapshot(parts.engine) as connection:
-            return read(replace(call, connection=connection), route, headers.get("if-none-match"))
-    return carry_out(call, route, raw, _repeat_header(dialect, route, headers))
+            return read(replace(call, connection=connection), route, request.headers.get("if-none-match"))
+    return carry_out(call, route, raw, _repeat_header(dialect, route, request.headers))
+
+
+async def serve_on_loop(
+    parts: Parts,
+    gate: Gate,
+    dialect: Dialect,
+    route: Route,
+    request: Request,
+    *,
+    body: Callable[[], Awaitable[bytes]],
+) -> Answer:
+    """Answer one request to a route that is on the event loop, in the same order and with the same errors.
+
+    What may have to ask the database for the catalog or the key does that in a thread: nobody else on the loop
+    shall wait for it.
+    """
+    now = parts.clock()
+    catalog = parts.catalog.at_hand()
+    if catalog is None:
+        catalog = await asyncio.to_thread(parts.catalog.get)
+    admit = partial(gate.admit, request.headers, catalog, now, request.told)
+    key = admit() if gate.knows(request.headers, now) else await asyncio.to_thread(admit)
+    call = _allowed(request.by(parts, key, catalog, now), dialect, route, request)
+    raw = await body()
+    call = _with_body(call, route, request, raw)
+    shown = _repeat_header(dialect, route, request.headers)
+    if shown is None:
+        return _told(call, route, await route.handler(call))
+    once = _keyed(call, route, raw, shown)
+    with once.counting_refusals():
+        return once.by_the_command(_told(once.call, route, await route.handler(once.call)))
+
+
+def _allowed(call: Call, dialect: Dialect, route: Route, request: Request) -> Call:
+    check_allowed(call, route)
+    return with_query(call, route, query_of(request.query), dialect.bare_query)
+
+
+def _with_body(call: Call, route: Route, request: Request, raw: bytes) -> Call:
+    if call.parts.settings.log_requests:
+        log_request(request.request_id, request.address, request.headers, raw)
+    if route.body is None:
+        return call
+    given = _given(route, route.body, raw, request.headers)
+    return replace(call, body=checked(route.body, given, "body"))
 
 
 def check_allowed(call: Call, route: Route) -> None:
@@ -103,17 +152,28 @@ def _repeat_header(dialect: Dialect, route: Route, headers: Mapping[str, str]) -
 
 
 def _once(call: Call, route: Route, raw: bytes, shown: str) -> Answer:
-    call = replace(call, repeat=repeat_key(call, route, raw, shown))
-    assert call.repeat is not None
-    once = Once(call, shown, call.repeat, lambda connection: _run(call, route, connection))
+    once = _keyed(call, route, raw, shown)
+
+    def work(connection: Connection | None) -> Answer:
+        return _run(once.call, route, connection)
+
     if route.keeps:
-        return once.by_the_command()
-    return once.in_one_commit() if route.access is Access.WRITE else once.through_the_door()
+        with once.counting_refusals():
+            return once.by_the_command(work(None))
+    return once.in_one_commit(work) if route.access is Access.WRITE else once.through_the_door(work)
+
+
+def _keyed(call: Call, route: Route, raw: bytes, shown: str) -> Once:
+    return Once(replace(call, repeat=repeat_key(call, route, raw, shown)), shown)
 
 
 def _run(call: Call, route: Route, connection: Connection | None) -> Answer:
     call = replace(call, connection=connection)
     found = route.handler(call)
+    return _told(call, route, call.parts.wait(found) if route.on_loop else found)
+
+
+def _told(call: Call, route: Route, found: Any) -> Answer:
     if isinstance(found, Repeated):
         return replace(_answer(call, route, found.view), headers=(REPLAYED,))
     return _answer(call, route, found)

@@ -289,11 +289,6 @@ def internal_refusal(request_id: str) -> Refusal:
     return Refusal(int(HTTPStatus.INTERNAL_SERVER_ERROR), "internal", _UNFORESEEN, request_id)
 
 
-def internal_error(request_id: str) -> Answer:
-    """Answer what nobody foresaw."""
-    return told(internal_refusal(request_id))
-
-
 def invalid(error: ValidationError, where: str) -> Problem:
     """Name every field that pydantic refused. `where` is `body` or `query`."""
     errors = [(_path(one["loc"]) or where, _sentence(one)) for one in error.errors(include_url=False)]

@@ -9,7 +9,7 @@ from pydantic import Field
 from adapter.commands import ClearFlag
 from adapter.web.asking import once_of
 from adapter.web.redeemed import RedemptionShown
-from adapter.web.redeeming import found_redemption, submit_redemption
+from adapter.web.redeeming import found_redemption, redeemed
 from adapter.web.routing import Access, Call, Given, Route
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ class Cleared(Given):
     note: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-def clear_redemption(call: Call) -> dict[str, Any] | Repeated:
+async def clear_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Clear the flag of a redemption."""
-    found = found_redemption(call)
+    found = await found_redemption(call)
     command = ClearFlag(
         env=call.env,
         redemption=found.id,
@@ -34,7 +34,7 @@ def clear_redemption(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return submit_redemption(call, command, call.definition(found.definition))
+    return await redeemed(call, command)
 
 
 ROUTES = (

@@ -26,6 +26,10 @@ class Gate:
         self._burst = settings.rate_burst
         self._buckets = Buckets(settings.rate_per_s, settings.rate_burst) if settings.rate_per_s else None
 
+    def knows(self, headers: Mapping[str, str], now: Millis) -> bool:
+        """Return whether `admit` can tell of a request without asking the database. Raises like it for what is no key."""
+        return self._keys.remembers(headers, now)
+
     def admit(
         self, headers: Mapping[str, str], catalog: Catalog, now: Millis, told: MutableMapping[str, str]
     ) -> Key:

@@ -8,7 +8,9 @@ earlier one's commit and finds its answer.
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
@@ -25,7 +27,7 @@ from adapter.store.idempotency import (
 from adapter.web.errors import Answer, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import Connection
 
@@ -56,70 +58,75 @@ def repeat_key(call: Call, route: Route, raw: bytes, shown: str) -> RepeatKey:
 
 
 class Once:
-    """A request under its key. `work` is given the connection of a unit of work, or None where it asks the door."""
+    """A request under its key. `Work` is given the connection of a unit of work, or None where it asks the door."""
 
-    def __init__(self, call: Call, shown: str, repeat: RepeatKey, work: Work) -> None:
-        self._call = call
+    def __init__(self, call: Call, shown: str) -> None:
+        assert call.repeat is not None, "it came with a key"
+        self.call = call
         self._shown = shown
-        self._repeat = repeat
-        self._work = work
+        self._repeat = call.repeat
 
-    def in_one_commit(self) -> Answer:
+    def in_one_commit(self, work: Work) -> Answer:
         """Carry it out in the unit of work that keeps the answer; whoever loses a race for the key looks again."""
-        engine = self._call.parts.engine
+        claimed = partial(self._claimed, work)
         try:
-            return self._counted(in_unit_of_work(engine, self._claimed))
+            return self._counted(in_unit_of_work(self.call.parts.engine, claimed))
         except IntegrityError:
-            return self._counted(in_unit_of_work(engine, self._claimed))
+            return self._counted(in_unit_of_work(self.call.parts.engine, claimed))
 
-    def through_the_door(self) -> Answer:
+    def through_the_door(self, work: Work) -> Answer:
         """Carry it out through the door, which commits by itself, then keep the answer.
 
         Only for commands that may be repeated without a second effect: two that race both submit theirs, and both are
         answered what was kept first. So is a repeat after a crash between the two commits.
         """
-        engine = self._call.parts.engine
+        engine = self.call.parts.engine
         with engine.connect() as connection:
             known = self._known(connection)
         if known is not None:
             return self._counted(known)
-        answer = self._work(None)
+        answer = work(None)
         try:
             return self._counted(in_unit_of_work(engine, lambda connection: self._kept(connection, answer)))
         except IntegrityError:
             with engine.connect() as connection:
                 return self._counted(self._known(connection) or answer)
 
-    def by_the_command(self) -> Answer:
-        """Carry it out by a command that the door keeps the answer of, in the commit of its effect."""
+    def by_the_command(self, answer: Answer) -> Answer:
+        """Tell what a command answered that the door keeps the answer of, in the commit of its effect."""
+        answer = self._counted(answer)
+        return replace(answer, headers=(*answer.headers, (HEADER, self._shown)))
+
+    @contextmanager
+    def counting_refusals(self) -> Iterator[None]:
+        """Count a command that the door refused because its key was used for another request."""
         try:
-            answer = self._counted(self._work(None))
+            yield
         except AdapterError as error:
             if error.code == "idempotency_key_reused":
                 self._count("refused")
             raise
-        return replace(answer, headers=(*answer.headers, (HEADER, self._shown)))
 
-    def _claimed(self, connection: Connection) -> Answer:
+    def _claimed(self, work: Work, connection: Connection) -> Answer:
         known = self._known(connection)
         if known is not None:
             return known
-        claim(connection, self._call.env, self._repeat, self._call.now)
-        return self._answered(connection, self._work(connection))
+        claim(connection, self.call.env, self._repeat, self.call.now)
+        return self._answered(connection, work(connection))
 
     def _kept(self, connection: Connection, answer: Answer) -> Answer:
-        claim(connection, self._call.env, self._repeat, self._call.now)
+        claim(connection, self.call.env, self._repeat, self.call.now)
         return self._answered(connection, answer)
 
     def _answered(self, connection: Connection, answer: Answer) -> Answer:
         if answer.keep:
-            answer_claim(connection, self._call.env, self._repeat.key, answer.status, answer.body)
+            answer_claim(connection, self.call.env, self._repeat.key, answer.status, answer.body)
         else:
-            release_claim(connection, self._call.env, self._repeat.key)
+            release_claim(connection, self.call.env, self._repeat.key)
         return replace(answer, headers=(*answer.headers, (HEADER, self._shown)))
 
     def _known(self, connection: Connection) -> Answer | None:
-        known = find_answer(connection, self._call.env, self._repeat.key, self._call.now)
+        known = find_answer(connection, self.call.env, self._repeat.key, self.call.now)
         if known is None:
             return None
         if known.request != self._repeat.request:
@@ -136,8 +143,8 @@ class Once:
         return answer
 
     def _count(self, outcome: str) -> None:
-        tally = self._call.parts.tally
-        tally.keyed.labels(*tally.whose(self._call.catalog, self._call.env), outcome).inc()
+        tally = self.call.parts.tally
+        tally.keyed.labels(*tally.whose(self.call.catalog, self.call.env), outcome).inc()
 
 
 def _hash(*parts: str | bytes) -> bytes:

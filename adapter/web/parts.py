@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -16,7 +16,7 @@ from adapter.web.tally import Tally
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
     from sqlalchemy import Engine
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
     from adapter.outcome import Outcome
     from adapter.store.configuration import CatalogCache
     from adapter.web.dialects import Dialect
+    from adapter.web.lookups import Lookups
     from connectors.base import Connector
 
 log = structlog.get_logger()
+
+Result = TypeVar("Result")
 
 ASK_AGAIN_AFTER_MS = 1000
 LOOK_FOR_S = 2.0
@@ -152,12 +155,19 @@ def _no_figures() -> Mapping[str, float]:
     return {}
 
 
+class Wait(Protocol):
+    """Waits in a thread for a coroutine that runs on the event loop, and returns or raises what that does."""
+
+    def __call__(self, work: Coroutine[Any, Any, Result]) -> Result: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a request can reach. `ready` raises `Unavailable` while the door takes no commands."""
 
-    offer: Callable[[Command], Awaitable[Outcome]]  # on the event loop
-    submit: Callable[[Command], Outcome]  # the same, in a thread
+    offer: Callable[[Command], Coroutine[Any, Any, Outcome]]  # on the event loop
+    wait: Wait  # in a thread beside the loop, for what is done on it
+    lookups: Lookups
     catalog: LastCatalog
     engine: Engine
     clock: Clock
@@ -168,3 +178,7 @@ class Parts:
     ready: Callable[[], None] = _nothing_to_check
     gauges: Callable[[], Mapping[str, float]] = _no_figures  # the door's and dispatcher's own, by metric name
     tally: Tally = field(default_factory=Tally)
+
+    def submit(self, command: Command) -> Outcome:
+        """Offer a command from a thread beside the loop, and wait until it is durable."""
+        return self.wait(self.offer(command))

@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from adapter import ids
 from adapter.clock import CLOCKS_DIFFER_MS
-from adapter.commands import BeginRedemption, MoveRedemption
+from adapter.commands import BeginRedemption, ClearFlag, MoveRedemption
 from adapter.points import smallest
-from adapter.store.reading.balances import choose_definition
-from adapter.store.reading.members import find_member_id
-from adapter.store.reading.redemptions import find_redemption
-from adapter.store.reading.snapshot import snapshot
-from adapter.web.asking import ask, at_fault, once_of
+from adapter.store.reading.definitions import definition_meant
+from adapter.web.asking import at_fault, decision, once_of, shown
 from adapter.web.auth import require_scope
 from adapter.web.errors import Problem
 from adapter.web.redeemed import RedemptionShown, redemption_of, redemption_view
@@ -24,27 +21,25 @@ if TYPE_CHECKING:
 
     from adapter.book.state import Redemption
     from adapter.catalog import Definition
-    from adapter.commands import ApiCommand
     from adapter.program.model import Program
 
 DEGRADED = "redemptions:degraded"
 """The scope of tills that may grant points while they cannot ask."""
 
 
-def begin_redemption(call: Call, *, code_prefix: str | None = None) -> dict[str, Any] | Repeated:
+async def begin_redemption(call: Call, *, code_prefix: str | None = None) -> dict[str, Any] | Repeated:
     """Spend points."""
     asked: RedemptionAsked = call.body
     if sum(one is not None for one in (asked.reward, asked.points, asked.value)) != 1:
         raise at_fault("reward", "say exactly one of reward, points and value")
-    with snapshot(call.parts.engine) as connection:
-        member = find_member_id(connection, call.env, asked.member)
-        program, name = _meant(call, asked)
-        definition = choose_definition(connection, call.catalog, call.env, member, program=program, name=name)
+    whose = await call.parts.lookups.member(call.env, asked.member)
+    program, name = _meant(call, asked)
+    definition = definition_meant(call.catalog, call.env, lambda: whose.held, program=program, name=name)
     rules = _rules(call, definition)
     prefix = code_prefix or rules.redeeming.code_prefix
     command = beginning(
         call,
-        member,
+        whose.member,
         definition,
         code_prefix=prefix,
         reward=asked.reward,
@@ -61,7 +56,7 @@ def begin_redemption(call: Call, *, code_prefix: str | None = None) -> dict[str,
         last_sequence=None if asked.last_known is None else asked.last_known.sequence,
         occurred_at=asked.occurred_at,
     )
-    return submit_redemption(call, command, definition, drawn=prefix)
+    return await redeemed(call, command, drawn=prefix)
 
 
 def beginning(
@@ -94,68 +89,67 @@ def moving(call: Call, redemption: Redemption, state: str, **asked: Any) -> Move
     )
 
 
-def apply_redemption(call: Call) -> dict[str, Any] | Repeated:
+async def apply_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Apply a discount."""
-    return _move(call, "applied")
+    return await _move(call, "applied")
 
 
-def release_redemption(call: Call) -> dict[str, Any] | Repeated:
+async def release_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Release a discount that was not used."""
-    return _move(call, "released")
+    return await _move(call, "released")
 
 
-def fulfil_redemption(call: Call) -> dict[str, Any] | Repeated:
+async def fulfil_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Note that an item was sent."""
-    return _move(call, "fulfilled", tracking=call.body.tracking)
+    return await _move(call, "fulfilled", tracking=call.body.tracking)
 
 
-def reverse_redemption(call: Call) -> dict[str, Any] | Repeated:
+async def reverse_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Undo a redemption."""
-    return _move(call, "reversed", force=call.body.force)
+    return await _move(call, "reversed", force=call.body.force)
 
 
-def _move(
+async def _move(
     call: Call, state: str, *, tracking: str | None = None, force: bool = False
 ) -> dict[str, Any] | Repeated:
-    return move_redemption(
-        call, found_redemption(call), state, reason=call.body.reason, tracking=tracking, force=force
-    )
+    found = await found_redemption(call)
+    command = moving(call, found, state, reason=call.body.reason, tracking=tracking, force=force)
+    return await redeemed(call, command)
 
 
-def move_redemption(
-    call: Call,
-    found: Redemption,
-    state: str,
-    *,
-    reason: str | None = None,
-    tracking: str | None = None,
-    force: bool = False,
-) -> dict[str, Any] | Repeated:
-    """Ask for a redemption to be moved to a state, and show it as it is then."""
-    command = moving(call, found, state, reason=reason, tracking=tracking, force=force)
-    return submit_redemption(call, command, call.definition(found.definition))
-
-
-def found_redemption(call: Call) -> Redemption:
+async def found_redemption(call: Call) -> Redemption:
     """Return the redemption of the path. Raises `Problem` (404) where there is none."""
-    with call.parts.engine.connect() as connection:
-        found = find_redemption(connection, call.env, call.id("redemption", "rdm"))
+    found = await call.parts.lookups.redemption(call.env, call.id("redemption", "rdm"))
     if found is None:
         raise missing("rdm", call.path["redemption"])
     return found
 
 
-def submit_redemption(
-    call: Call, command: ApiCommand, definition: Definition, *, drawn: str | None = None
+async def redeemed(
+    call: Call, command: BeginRedemption | MoveRedemption | ClearFlag, *, drawn: str | None = None
 ) -> dict[str, Any] | Repeated:
-    """Ask for a command about a redemption, and show what it made or changed; `drawn` as of `ask`."""
+    """Ask for a command about a redemption, and show what it made or changed; `drawn` as of `decision`."""
+    call = await call.knowing(command.definition)
+    decimals = call.definition(command.definition).decimals
+    outcome, row = await decision(call, command, decimals=decimals, drawn=drawn)
+    found = redemption_of(row)
+    call = await call.knowing(found.credited)
+    at = found.updated_at  # a repeat is answered alike later
+    return shown(outcome, redemption_view(call, found, at, row["notes"]))
 
-    def view(row: dict[str, Any]) -> dict[str, Any]:
-        found = redemption_of(row)
-        at = found.updated_at  # a repeat is answered alike later
-        return redemption_view(call, found, at, row["notes"])
 
-    return ask(call, command, view, decimals=definition.decimals, drawn=drawn)
+def submit_redemption(
+    call: Call, command: BeginRedemption | MoveRedemption | ClearFlag
+) -> dict[str, Any] | Repeated:
+    """Do what `redeemed` does from a thread beside the loop."""
+    return call.parts.wait(redeemed(call, command))
+
+
+def move_redemption(
+    call: Call, found: Redemption, state: str, *, reason: str | None = None
+) -> dict[str, Any] | Repeated:
+    """Ask from a thread for a redemption to be moved to a state, and show it as it is then."""
+    return submit_redemption(call, moving(call, found, state, reason=reason))
 
 
 def _rules(call: Call, definition: Definition) -> Program:

@@ -11,8 +11,10 @@ request, and its pages load their scripts from elsewhere.)
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import asyncio
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -89,6 +91,11 @@ class Route:
         return self.handler.__name__
 
     @property
+    def on_loop(self) -> bool:
+        """Return whether it is answered on the event loop: its handler is a coroutine, and waits for nothing else."""
+        return iscoroutinefunction(self.handler)
+
+    @property
     def takes_body(self) -> bool:
         return self.method in ("POST", "PUT", "PATCH")
 
@@ -122,6 +129,12 @@ class Call:
     def find(self, look: Callable[[Catalog], Found | None]) -> Found | None:
         """Return what `look` finds; what this call's catalog does not have is looked for once more in the newest one."""
         return look(self.catalog) or look(self.parts.catalog.renewed())
+
+    async def knowing(self, number: int | None) -> Call:
+        """Return the call with a catalog that has this balance definition, as what was just applied is newer than ours."""
+        if number is None or (self.env, number) in self.catalog.definitions:
+            return self
+        return replace(self, catalog=await asyncio.to_thread(self.parts.catalog.renewed))
 
     def definition(self, number: int) -> Definition:
         """Return a balance definition; one newer than this call's catalog is found as well."""
@@ -169,6 +182,12 @@ _NOUNS = {
     "rpl": "replay",
     "evt": "event",
 }
+
+
+def rule_of(path: str) -> str:
+    """Write a path as Flask does, and as metrics name it. A shop's ids may have slashes in them, which come decoded."""
+    path = path.replace("{member}", "<path:member>").replace("{order}", "<path:order>")
+    return path.replace("{", "<").replace("}", ">")
 
 
 def missing(prefix: str, shown: str) -> Problem:

@@ -18,6 +18,8 @@ from adapter.settings import load_settings
 from adapter.store.configuration import CatalogCache
 from adapter.store.database import open_database
 from adapter.web.application import flask_app, web_app
+from adapter.web.gate import Gate
+from adapter.web.lookups import Lookups
 from adapter.web.parts import LastCatalog, Parts
 from connectors import CONNECTORS
 from connectors.dialects import DIALECTS
@@ -51,17 +53,21 @@ def web() -> Lane:
     async def offer(command: Command) -> Outcome:
         return await asyncio.get_running_loop().run_in_executor(threads, submit, command)
 
+    loops: list[asyncio.AbstractEventLoop] = []
     parts = Parts(
         offer=offer,
-        submit=submit,
+        wait=lambda work: asyncio.run_coroutine_threadsafe(work, loops[-1]).result(),
+        lookups=Lookups(engine),
         catalog=LastCatalog(CatalogCache(engine), clock.now),
         engine=engine,
         clock=clock.now,
         connectors=CONNECTORS,
         dialects=DIALECTS,
         settings=settings.web(),
+        attach=loops.append,
     )
-    application = web_app(parts, flask_app(parts))
+    gate = Gate(parts)
+    application = web_app(parts, gate, flask_app(parts, gate))
     keep_what_is_loaded()
     return application
 

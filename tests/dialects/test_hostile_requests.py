@@ -9,6 +9,7 @@ import pytest
 from werkzeug.test import Client
 
 from adapter.web.application import flask_app
+from adapter.web.gate import Gate
 from tests.dialects.es_loyalty import conftest as es_loyalty
 from tests.dialects.loyalpro import conftest as loyalpro
 from tests.web.conftest import TOKEN
@@ -88,14 +89,14 @@ def refuses(app: Flask, method: str, path: str, **more: Any) -> None:
 
 
 def test_no_field_is_our_mistake(dialect: str, sqlite_web: Web) -> None:
-    app = flask_app(sqlite_web.parts)
+    app = flask_app(sqlite_web.parts, Gate(sqlite_web.parts))
     for path, right, fields in BODIES[dialect]:
         for field, value in product(fields, HOSTILE):
             refuses(app, "POST", path, json={**right, field: value})
 
 
 def test_no_query_is_our_mistake(dialect: str, sqlite_web: Web) -> None:
-    app = flask_app(sqlite_web.parts)
+    app = flask_app(sqlite_web.parts, Gate(sqlite_web.parts))
     written = [value for value in HOSTILE if isinstance(value, (str, int, float))]
     for path, fields in QUERIES[dialect]:
         for field, value in product(fields, written):
@@ -103,6 +104,6 @@ def test_no_query_is_our_mistake(dialect: str, sqlite_web: Web) -> None:
 
 
 def test_no_address_is_our_mistake(dialect: str, sqlite_web: Web) -> None:
-    app = flask_app(sqlite_web.parts)
+    app = flask_app(sqlite_web.parts, Gate(sqlite_web.parts))
     for (method, path), segment in product(PATHS[dialect], SEGMENTS):
         refuses(app, method, path.format(segment), json={} if method in ("POST", "PATCH") else None)

@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from adapter.messages import MessageType
 from adapter.web.application import flask_app
 from adapter.web.dialects import NATIVE
+from adapter.web.gate import Gate
 from connectors.dialects import DIALECTS
 from connectors.vendors import VENDORS
 
@@ -47,7 +48,7 @@ def test_its_routes_are_its_own_paths(dialect: Dialect) -> None:
 
 @each
 def test_its_page_has_what_is_served_and_nothing_else(dialect: Dialect, sqlite_web: Web) -> None:
-    page = Client(flask_app(sqlite_web.parts)).get(f"/docs/{dialect.name}").text
+    page = Client(flask_app(sqlite_web.parts, Gate(sqlite_web.parts))).get(f"/docs/{dialect.name}").text
     shown = set(re.findall(r'<span class="method \w+">(\w+)</span>([^<]+)</td>', page))
     rules = sqlite_web.routes.iter_rules()
     real = {
@@ -60,7 +61,10 @@ def test_its_page_has_what_is_served_and_nothing_else(dialect: Dialect, sqlite_w
     assert dialect.text.strip()
     assert "$URL" in dialect.example
     assert all(reason.endswith(".") for reason in dialect.left_out.values())
-    assert f'href="/docs/{dialect.name}"' in Client(flask_app(sqlite_web.parts)).get("/docs").text
+    assert (
+        f'href="/docs/{dialect.name}"'
+        in Client(flask_app(sqlite_web.parts, Gate(sqlite_web.parts))).get("/docs").text
+    )
 
 
 @each

@@ -9,6 +9,7 @@ import json
 import threading
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -23,6 +24,8 @@ from adapter.web import application
 from adapter.web.application import flask_app, web_app
 from adapter.web.auth import digest
 from adapter.web.dialects import NATIVE
+from adapter.web.gate import Gate
+from adapter.web.lookups import Lookups
 from adapter.web.parts import LastCatalog, Parts, WebSettings
 from adapter.web.table import ROUTES
 from connectors.dialects import DIALECTS
@@ -84,7 +87,8 @@ class Web:
     def __post_init__(self) -> None:
         self.parts = Parts(
             offer=self._offer,
-            submit=self._submit,
+            wait=lambda work: asyncio.run_coroutine_threadsafe(work, LOOP).result(),
+            lookups=Lookups(self.engine),
             catalog=LastCatalog(CatalogCache(self.engine, refresh_after_s=0), self.clock),
             engine=self.engine,
             clock=self.clock,
@@ -95,19 +99,22 @@ class Web:
         self.use()
 
     def use(self, **changes: Any) -> None:
-        """Make the application anew with some parts changed."""
+        """Make the application anew with some parts changed; `submit` decides a command in a thread."""
+        if (submit := changes.pop("submit", None)) is not None:
+            changes["offer"] = partial(asyncio.to_thread, submit)
         self.parts = replace(self.parts, **changes)
-        flask = flask_app(self.parts)
+        gate = Gate(self.parts)
+        flask = flask_app(self.parts, gate)
         self.routes = flask.url_map
-        lane = cast("ASGIApp", web_app(self.parts, flask))
-        self.app = cast("WSGIApplication", ASGIMiddleware(lane, loop=LOOP))
+        self.lane = web_app(self.parts, gate, flask)
+        self.app = cast("WSGIApplication", ASGIMiddleware(cast("ASGIApp", self.lane), loop=LOOP))
         self.client = Client(self.app)
 
     def clock(self) -> Millis:
         return self.now
 
     async def _offer(self, command: Command) -> Outcome:
-        return self.parts.submit(command)
+        return await asyncio.to_thread(self._submit, command)
 
     def _submit(self, command: Command) -> Outcome:
         if self.submit_error is not None:

@@ -11,7 +11,6 @@ import pytest
 
 from adapter.store.configuration import CatalogCache
 from adapter.web import parts
-from adapter.web.application import flask_app, web_app
 from tests.shop import customer, recorded
 from tests.web.conftest import TOKEN
 
@@ -80,7 +79,7 @@ def test_letters_in_a_query_need_not_be_encoded(sqlite_web: Web) -> None:
         "type": "http", "http_version": "1.1", "method": "GET", "path": "/v1/members",
         "query_string": "email=ä@example.com&limit=1".encode(), "headers": [(b"x-api-key", TOKEN.encode())],
     }  # fmt: skip
-    asyncio.run(web_app(sqlite_web.parts, flask_app(sqlite_web.parts))(scope, receive, send))
+    asyncio.run(sqlite_web.lane(scope, receive, send))
     told = orjson.loads(b"".join(message.get("body", b"") for message in sent))
     assert [one["email"] for one in told["data"]] == ["ä@example.com"]
 

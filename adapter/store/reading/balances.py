@@ -17,6 +17,7 @@ from adapter.book.lots import expire, land
 from adapter.book.state import Account, Balance, Lot, Transaction
 from adapter.book.transfers import Cause, Change
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.coming import due_lots
 from adapter.store.pending import over, set_aside
 from adapter.store.reading.definitions import definition_meant
@@ -24,7 +25,7 @@ from adapter.store.reading.programs import program_reader
 from adapter.store.rows import BALANCE_COLUMNS, LOT_COLUMNS, columns_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from adapter.book.phases import Parts
     from adapter.catalog import Catalog, Definition
@@ -175,6 +176,17 @@ def if_idle(ends: Expiring, balance: Balance, until: Millis) -> Expiring:
         return ends
     amount = balance.available if balance.idle_at < until else ends.amount
     return Expiring(amount, balance.idle_at if ends.next_at is None else min(balance.idle_at, ends.next_at))
+
+
+def held_by(connection: Connection, members: Iterable[tuple[int, int]]) -> dict[tuple[int, int], set[int]]:
+    """Return the definitions of the balances that each of these members (env, member) has a row of."""
+    held: dict[tuple[int, int], set[int]] = {}
+    columns = ("env", "member", "definition")
+    for env, member, definition in select_by_keys(
+        connection, t.balances, columns[:2], members, columns=columns
+    ):
+        held.setdefault((env, member), set()).add(definition)
+    return held
 
 
 def definitions_of(connection: Connection, env: int, member: int) -> list[int]:

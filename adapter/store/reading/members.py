@@ -83,19 +83,11 @@ def find_member(connection: Connection, env: int, reference: str, *, deleted: bo
 
 
 def find_member_id(connection: Connection, env: int, reference: str) -> int:
-    """Return the id of the active member that a reference names, and nothing else about them.
-
-    For what is asked often: our ids and shops' are looked up by two statements that are ready made. All else, and whoever
-    is not simply there, is `find_member`'s, whose errors this raises.
-    """
-    number = ids.read("mem", reference)
-    if number is None:
-        number = next(iter(_by_customer(connection, env, [reference]).get(reference, ())), None)
-    if number is not None:
-        found = select_by_keys(connection, t.members, ("env", "id"), [(env, number)], columns=("state",))
-        if found and found[0].state == "active":
-            return number
-    return find_member(connection, env, reference).id
+    """Return the id of the active member that a reference names, and nothing else about them. Raises like `find_member`."""
+    found = find_members(connection, env, [reference])[reference]
+    if isinstance(found, AdapterError):
+        raise found
+    return found
 
 
 def find_members(
@@ -106,12 +98,13 @@ def find_members(
     A fixed number of queries, however many references there are.
     """
     candidates = _candidates_of(connection, env, dict.fromkeys(references))
-    members = t.members.c
-    query = select(members.id, members.state, members.merged_into).where(members.env == env)
+    columns = ("id", "state", "merged_into")
 
     def named_by(numbers: Iterable[int]) -> dict[int, Any]:
-        found = connection.execute(query.where(members.id.in_(sorted(set(numbers)))))
-        return {row.id: row for row in found}
+        keys = [(env, number) for number in numbers]
+        return {
+            row.id: row for row in select_by_keys(connection, t.members, ("env", "id"), keys, columns=columns)
+        }
 
     rows = named_by(number for numbers in candidates.values() for number in numbers)
     if survivors := _survivors(rows.values()):

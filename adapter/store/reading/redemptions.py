@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, Connection, and_, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, not_, or_
 
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.reading.paging import Page, equal, newest_first, page_of, within
 from adapter.store.rows import REDEMPTION_COLUMNS, columns_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from adapter.clock import Millis
 
 _COLUMNS = columns_of(t.redemptions, REDEMPTION_COLUMNS)
@@ -37,9 +40,16 @@ class RedemptionFilter:
 
 def find_redemption(connection: Connection, env: int, number: int) -> Redemption | None:
     """Return one redemption of this environment."""
-    columns = t.redemptions.c
-    row = connection.execute(select(*_COLUMNS).where(columns.env == env, columns.id == number)).one_or_none()
-    return None if row is None else Redemption(*row)
+    return find_redemptions(connection, [(env, number)]).get((env, number))
+
+
+def find_redemptions(
+    connection: Connection, keys: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], Redemption]:
+    """Return redemptions by (env, id), as many of these as there are."""
+    rows = select_by_keys(connection, t.redemptions, ("env", "id"), keys, columns=REDEMPTION_COLUMNS)
+    found = [Redemption(*row) for row in rows]
+    return {(one.env, one.id): one for one in found}
 
 
 def list_redemptions(

@@ -112,7 +112,7 @@ def reserve(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return shown_as(submit_redemption(call, command, definition), lambda view: _reserved(view, session))
+    return shown_as(submit_redemption(call, command), lambda view: _reserved(view, session))
 
 
 def cancel_reservation(call: Call) -> dict[str, Any] | Repeated:

@@ -86,7 +86,7 @@ def redeem(call: Call) -> dict[str, Any] | Repeated:
         received_at=call.now,
         once=once_of(call),
     )
-    return shown_as(submit_redemption(call, command, definition), _view)
+    return shown_as(submit_redemption(call, command), _view)
 
 
 def redemptions(call: Call) -> dict[str, Any]:

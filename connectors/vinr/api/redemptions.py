@@ -89,17 +89,18 @@ def create_redemption(call: Call) -> dict[str, Any] | Repeated:
     }
     native = replace(call, body=checked(RedemptionAsked, given, "body"))
     prefix = options_of(call, NAME, VinrOptions).code_prefix
-    return shown_as(redeeming.begin_redemption(native, code_prefix=prefix), redemption_shown)
+    begun = call.parts.wait(redeeming.begin_redemption(native, code_prefix=prefix))
+    return shown_as(begun, redemption_shown)
 
 
 def fulfill_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Note that an item was sent."""
-    return shown_as(redeeming.fulfil_redemption(call), redemption_shown)
+    return shown_as(call.parts.wait(redeeming.fulfil_redemption(call)), redemption_shown)
 
 
 def reverse_redemption(call: Call) -> dict[str, Any] | Repeated:
     """Undo a redemption."""
-    return shown_as(redeeming.reverse_redemption(call), redemption_shown)
+    return shown_as(call.parts.wait(redeeming.reverse_redemption(call)), redemption_shown)
 
 
 def show_redemption(call: Call) -> dict[str, Any]:
