@@ -243,5 +243,5 @@ def test_an_unchanged_balance_costs_two_rows(shoppers: Web) -> None:
     event.listen(shoppers.engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
     assert poll(shoppers, tag, path=path).status_code == 304
     members, balances = reads(statements)
-    assert "FROM members" in members
-    assert "FROM balances" in balances
+    assert " members" in members
+    assert " balances" in balances
