@@ -15,14 +15,12 @@ from __future__ import annotations
 
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,15 +29,14 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import psycopg
 
+from tests.ports import HOST, free_port
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 MISSING_SERVER = "no PostgreSQL with initdb and pg_basebackup is installed"
-HOST = "127.0.0.1"
 USER = "postgres"
-PATIENCE_S = 60.0
-PORTS = range(20_000, 30_000)
-"""Below those that a system gives to clients: a port that nobody listens on for a while must not become a client's."""
+PATIENCE_S = 120.0
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 CONFIGURATION = f"""
 listen_addresses = '{HOST}'
@@ -48,6 +45,7 @@ max_connections = 100
 shared_buffers = 32MB
 wal_keep_size = 256MB
 wal_retrieve_retry_interval = 100ms
+dynamic_shared_memory_type = mmap  # in its folder: a server that is killed would leave the system's behind
 fsync = off  # processes are killed here, not machines: the system keeps what they wrote
 log_min_messages = fatal
 include = 'standbys.conf'
@@ -102,15 +100,6 @@ def _run(command: Sequence[str]) -> None:
     subprocess.run(command, capture_output=True, check=True, **_as_account())
 
 
-def _port() -> int:
-    """Return a port that nobody listens on."""
-    for port in random.SystemRandom().sample(PORTS, 100):
-        with closing(socket.socket()) as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise NoServer("no port is free")
-
-
 def _wait_for(what: Callable[[], bool], why: str) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not what():
@@ -134,7 +123,7 @@ class Server:
 
     programs: Path
     folder: Path
-    port: int = field(default_factory=_port)
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -322,5 +311,7 @@ def cluster() -> Iterator[Cluster]:
         yield made
     finally:
         for server in (made.standby, made.primary):
+            with suppress(subprocess.TimeoutExpired):
+                server.stop("immediate")  # which gives back to the system what a kill leaves behind
             server.kill()
         shutil.rmtree(folder, ignore_errors=True)

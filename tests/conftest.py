@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis.internal.conjecture import providers
 from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -36,8 +36,11 @@ from tests.stream.servers import MISSING_NATS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-settings.register_profile("repeatable", derandomize=True)
-settings.register_profile("searching", settings.get_profile("default"))
+# How long an example takes says something of the machine alone: one that others use too would fail a test now and then.
+# And where an example goes on in the database of the one before, that is meant.
+MEANT = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture)
+settings.register_profile("searching", deadline=None, suppress_health_check=MEANT)
+settings.register_profile("repeatable", settings.get_profile("searching"), derandomize=True)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "repeatable")
 settings.load_profile(PROFILE)
 if PROFILE == "repeatable":

@@ -99,7 +99,7 @@ def hit_at_the_worst_moment() -> None:
 def test_a_signal_stops_a_process_whatever_it_is_doing() -> None:
     process = multiprocessing.get_context("spawn").Process(target=hit_at_the_worst_moment)
     process.start()
-    process.join(20)
+    process.join(120)
     code = process.exitcode
     process.kill()
     process.join()

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-READY_WITHIN_S = 20.0
-ANSWER_WITHIN_S = 10.0
-STOP_WITHIN_S = 15.0
+READY_WITHIN_S = 90.0
+ANSWER_WITHIN_S = 60.0
+STOP_WITHIN_S = 60.0
 TOKEN = "sk_test_00000000000000000000000000000000"  # noqa: S105 - opens nothing but the demo's own database
 SECRETS = {"shop": "shop-secret", "woo": "woo-secret", "pay": "whsec_pay"}
 CONNECTORS = {"shop": "shopify", "woo": "woocommerce", "pay": "stripe"}

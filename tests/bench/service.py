@@ -23,6 +23,7 @@ from adapter.store.database import open_database
 from adapter.store.migrate import migrate
 from adapter.web.auth import digest
 from tests.bench.hooks import SECRET, SOURCE
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,12 +33,6 @@ TOKEN = "sk_test_0123456789abcdef0123456789abcdef"
 PROGRAM = Program.model_validate(
     {"name": "main", "earning": {"rate": "1"}, "expiry": {"months": 12}, "redeeming": {"currency": "EUR"}}
 )
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def fresh(url: str) -> None:
@@ -194,7 +189,7 @@ def _working(url: str, folder: Path, settings: Mapping[str, object]) -> Iterator
         yield psutil.Process(started.pid)
     finally:
         started.terminate()
-        started.communicate(timeout=60)
+        started.communicate(timeout=120)
 
 
 def _command(name: str) -> list[str]:
@@ -242,10 +237,10 @@ def _process(
         yield psutil.Process(started.pid)
     finally:
         started.terminate()
-        started.wait(60)
+        started.wait(120)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, seconds: float = 30) -> None:
+def _wait(process: subprocess.Popen[bytes], url: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if process.poll() is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 SENDERS = 8
 PATIENCE_S = 3.0  # with one attempt
 PAUSE_S = 0.05  # before the next one
-GIVE_UP_S = 90.0
+GIVE_UP_S = 240.0
 REFUSALS = {"/v1/transfers": {(422, "insufficient_balance")}}
 """What may be refused by rights, by path."""
 

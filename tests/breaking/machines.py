@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -15,15 +14,15 @@ from typing import TYPE_CHECKING, Self
 
 import psutil
 
-from tests.bench.service import free_port
 from tests.breaking.inside import FOLDER, PLANT
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 READY_S = 180.0
-STOPPED_S = 60.0
+STOPPED_S = 120.0
 RESTART_AFTER_S = 0.1
 SETTINGS = {
     "DELIVERY__CONNECT_TIMEOUT_S": 1,
@@ -60,7 +59,7 @@ class Machine:
     wanted: bool = False
     starts: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
-    root: psutil.Popen | None = None
+    root: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it, whether or not something of it is left; and from now on whenever it is gone."""
@@ -71,7 +70,7 @@ class Machine:
             self.folder.mkdir(exist_ok=True)
             self.starts += 1
             with (self.folder / "log").open("ab") as log:
-                self.root = psutil.Popen(
+                self.root = subprocess.Popen(
                     [sys.executable, "-m", "tests.breaking.inside", self.kind],
                     cwd=ROOT,
                     env=self._environment(),
@@ -93,11 +92,10 @@ class Machine:
             root = self.root
         if root is None:
             return 0
-        with suppress(psutil.NoSuchProcess):
-            root.send_signal(signal.SIGTERM)
+        root.terminate()
         try:
-            return int(root.wait(STOPPED_S))
-        except psutil.TimeoutExpired:
+            return root.wait(STOPPED_S)
+        except subprocess.TimeoutExpired:
             root.kill()
             root.wait()
             return None

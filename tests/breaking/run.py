@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 ONE = ("serve",)
 MANY = ("receive", "receive", "work", "work")
-REST_S = 90.0  # how long a healed service has to come to rest
-GONE_S = 10.0  # how long its processes have to end
+REST_S = 240.0  # how long a healed service has to come to rest
+GONE_S = 60.0  # how long its processes have to end
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from adapter.errors import ConfigurationError, SignatureInvalid
 from connectors import CONNECTORS
 from connectors.base import RawEvent, SourceSettings
 from tests.cli.shell import SECRET, Shell, configured
+from tests.service.test_killed import wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +31,13 @@ if TYPE_CHECKING:
 
 NOW_S = 1_795_000_000
 BODY = b'{"id":1}'
-TOPICS = {"shopify": "orders/create", "woocommerce": "order.created", "stripe": None, "standard": None, "brevo": None}
+TOPICS = {
+    "shopify": "orders/create",
+    "woocommerce": "order.created",
+    "stripe": None,
+    "standard": None,
+    "brevo": None,
+}
 
 
 @pytest.mark.parametrize("connector", sorted(CONNECTORS))
@@ -169,7 +176,9 @@ def test_send_and_listen_against_the_running_service(
             forged = sqlite_shell(*send, "--topic", "orders/create", "--secret", "guessed", exits=1).stdout
             assert forged.startswith("401 ")
             assert "--topic orders/create" in sqlite_shell.fails(*send)
-            assert ear.wait_for(lambda heard: len(heard) == 1, 10)
+            assert ear.wait_for(lambda heard: len(heard) == 1, 120)
+            # what was heard is recorded a moment later
+            wait_for(lambda: bool(sqlite_shell.json("deliveries", "list", "--state", "delivered")), 120)
             replayed = sqlite_shell("deliveries", "replay", "--state", "delivered").stdout
             assert "1 sent, 0 failed" in replayed
         assert "is `loyalty-adapter serve` running" in sqlite_shell.fails(*send, "--topic", "orders/create")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,15 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from adapter.demo.stage import run_command
+from tests.ports import free_port
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def _port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
 
 
 @pytest.mark.parametrize(
@@ -30,7 +24,7 @@ def test_a_process_says_that_it_is_up_and_ends_well(command: str, says: str, tmp
         run_command(tmp_path, "migrate")
     file = tmp_path / "settings.toml"
     file.write_text(f'data_dir = "{tmp_path}"\n[log]\nlevel = "warning"\n')
-    options = ["--config", str(file), *([] if command == "work" else ["--port", _port()])]
+    options = ["--config", str(file), *([] if command == "work" else ["--port", str(free_port())])]
     started = [sys.executable, "-m", "adapter.cli", command, *options]
     with subprocess.Popen(started, env=os.environ, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

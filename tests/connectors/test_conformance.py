@@ -267,7 +267,7 @@ class TestNormalize:
             case.connector.normalize(raw, case.settings())
 
     @cases
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(data=st.data())
     def test_a_damaged_body_gives_events_or_a_reason(self, case: Case, data: st.DataObject) -> None:
         """Cut, change or repeat some bytes of a good body: it is often still JSON, of another shape."""

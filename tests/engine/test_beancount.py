@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from beancount import loader
 from beancount.core.data import Transaction
 from beancount.core.position import Cost
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -100,7 +100,7 @@ def _taken_of(entry: Transaction) -> dict[int, int]:
 
 
 @given(histories)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 def test_debits_take_the_lots_that_beancount_takes(sqlite_template: Path, drawn: list[Step]) -> None:
     history = bounded(drawn)
     with tempfile.TemporaryDirectory() as folder:

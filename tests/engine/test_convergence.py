@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, create_engine, select
 from sqlalchemy.pool import StaticPool
@@ -123,7 +123,7 @@ def arrivals(draw: st.DrawFn) -> tuple[list[RecordEvent], list[RecordEvent], lis
     return commands, shuffled, draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(
     arrivals(), st.sampled_from(AWARD_ON), st.sampled_from([0, 3, 8]), st.sampled_from(["last", "pro_rata"])
 )
@@ -142,7 +142,7 @@ def test_any_permutation_with_any_repetition_in_any_batches_ends_in_the_same_boo
         assert audit(other) == []
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80)
 @given(arrivals(), earnings(), st.sampled_from(AWARD_ON), st.sampled_from([0, 3]))
 def test_several_rules_end_in_the_same_book_and_the_same_parts(
     arrived: tuple[list[RecordEvent], list[RecordEvent], list[int]],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     from adapter.catalog import Source
     from adapter.clock import Millis
     from connectors.base import RawEvent
-
-SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 
 def program(*, expiry: int | None = None, waived: bool = False, **more: Any) -> Program:
@@ -141,7 +139,7 @@ def histories(draw: st.DrawFn) -> tuple[list[RecordEvent], int, list[RecordEvent
     return commands, draw(st.integers(0, len(commands))), draw(st.permutations(commands)), sizes
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=60)
 @given(
     histories(), st.sampled_from(AWARD_ON), st.sampled_from([0, 2]), st.sampled_from(["last", "pro_rata"]),
     st.sampled_from([None, 3, 12]), st.integers(-9, 2), st.booleans(),
@@ -166,7 +164,7 @@ def test_time_that_passes_between_the_events_changes_nothing_in_the_end(
         assert snapshot(parted) == snapshot(whole)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=10)
 @given(histories(), st.sampled_from([0, 2]), st.sampled_from([None, 3]), st.booleans())
 def test_the_stored_events_explain_every_history(
     history: tuple[list[RecordEvent], int, list[RecordEvent], list[int]], hold_days: int, expiry: int | None,
@@ -275,7 +273,7 @@ def test_in_batch_mode_points_post_at_the_next_boundary() -> None:
 # --- spent points -----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=30)
 @given(
     histories(),
     st.lists(st.integers(1, 200), min_size=1, max_size=4),
@@ -413,7 +411,7 @@ def crowds(draw: st.DrawFn) -> list[Event]:
     return events
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=25)
 @given(crowds(), st.data())
 def test_whoever_is_told_first_an_address_leads_to_the_same_member(
     events: list[Event], data: st.DataObject

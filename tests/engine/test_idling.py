@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -412,7 +412,7 @@ def command_of(step: Any, member: int, begun: int, now: int) -> Command:
 
 
 @given(steps=st.lists(STEP, max_size=25))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_it_does_not_matter_when_the_sweep_comes_by(
     sqlite_template: Any, tmp_path_factory: Any, steps: list[Any]
 ) -> None:

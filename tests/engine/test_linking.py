@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event, select
 
@@ -432,7 +432,7 @@ def uses(draw: st.DrawFn, order: str) -> list[Event]:
     return events
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 @given(st.data())
 def test_any_permutation_ends_with_the_same_points_and_redemptions(data: st.DataObject) -> None:
     """Two redemptions, two orders that may use either: 3000 points are enough for both, whatever comes in between."""

@@ -456,7 +456,6 @@ class Book(RuleBasedStateMachine):
 Book.TestCase.settings = settings(
     max_examples=RUNS,
     stateful_step_count=STEPS,
-    deadline=None,
     phases=PHASES,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

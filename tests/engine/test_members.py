@@ -336,7 +336,7 @@ CHANCE = st.tuples(st.just("earn"), st.booleans(), st.integers(1, 60), st.none()
     steps=st.lists(GIFT | CHANCE | st.tuples(st.just("days"), st.integers(1, 3)), max_size=20),
     size=st.integers(1, 5),
 )
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=40)
+@settings(suppress_health_check=list(HealthCheck), max_examples=40)
 def test_giving_makes_no_points_and_loses_none(steps: list[Any], size: int) -> None:
     with fresh(MAIN) as engine:
         play(engine, [enrol(5), enrol(6)])

@@ -600,7 +600,7 @@ class Story:
     expiry=st.sampled_from([None, 6]),
     hold_days=st.sampled_from([0, 2]),
 )
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=80)
+@settings(suppress_health_check=list(HealthCheck), max_examples=80)
 def test_merged_at_any_moment_the_sums_are_those_of_the_parts(
     steps: list[Any], at: int, size: int, apart: bool, expiry: int | None, hold_days: int
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -167,7 +167,7 @@ def test_whoever_was_merged_keeps_what_can_be_undone(database: Engine) -> None:
     sound(database)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(data=st.data())
 def test_undoing_everything_newest_first_leaves_nothing(sqlite_database: Engine, data: st.DataObject) -> None:
     """Credits and debits that fit, undone from the last to the first: every account is back at zero."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from sqlalchemy import select, text
 
 from adapter.engine.simulate import Change, Simulation, count_events, simulate
@@ -179,7 +179,7 @@ def test_what_cannot_be_compared_is_refused(
         simulate(sqlite_database, change, read)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(arrivals(), earnings())
 def test_a_simulation_says_what_the_program_gives_once_it_is_real(
     arrived: tuple[list[RecordEvent], list[RecordEvent], list[int]], rules: Earning

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import event, select, update
 
@@ -227,7 +227,7 @@ def arrivals(draw: st.DrawFn) -> tuple[list[RecordEvent], list[RecordEvent], lis
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(arrivals(), st.sampled_from(AWARD_ON), st.sampled_from([0, 3]))
 def test_an_orders_own_events_end_alike_in_any_order(
     arrived: tuple[list[RecordEvent], list[RecordEvent], list[int]], award_on: str, hold_days: int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
@@ -512,7 +512,7 @@ STEP = st.one_of(
 
 
 @given(steps=st.lists(STEP, max_size=25), size=st.integers(1, 4))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_whatever_happens_the_book_is_right(
     sqlite_template: Any, tmp_path_factory: Any, steps: list[Any], size: int
 ) -> None:

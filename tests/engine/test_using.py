@@ -8,7 +8,7 @@ from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, select
 
@@ -244,7 +244,7 @@ def test_what_is_on_again_comes_back_only_within_the_limit(sqlite_database: Engi
     assert told(cancelled("1", at=NOW, off=False)) == ["revoked", "active"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 @given(st.data())
 def test_any_permutation_ends_with_the_same_vouchers(data: st.DataObject) -> None:
     """Two vouchers by hand, three orders that may use either, in any order, repeated, in batches of any size."""

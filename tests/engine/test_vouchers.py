@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -178,7 +178,7 @@ EVENTS = [
 ]  # fmt: skip
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(order=st.permutations(range(len(EVENTS))), size=st.sampled_from([1, 3, 20]))
 def test_any_order_of_arrival_ends_in_the_same_vouchers(
     sqlite_database: Engine, order: list[int], size: int

@@ -42,7 +42,7 @@ MOST = 5
 CLIENTS = 8
 STEPS = 25  # of each client, at least
 KILLS = 3
-PATIENCE_S = 60
+PATIENCE_S = 120
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Bank:
         while True:
             try:
                 answer = requests.request(
-                    method, f"{self.service.url}{path}", headers=headers, timeout=20, **more
+                    method, f"{self.service.url}{path}", headers=headers, timeout=60, **more
                 )
                 if answer.status_code != 503:
                     return answer

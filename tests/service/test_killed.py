@@ -114,7 +114,7 @@ def send(where: list[int], session: requests.Session, hook: tuple[bytes, str]) -
         assert status in (200, 503), status
         if status == 200:
             return
-    raise AssertionError("not answered within a minute")
+    raise AssertionError("not answered in time")
 
 
 def send_all(where: list[int], hooks: list[tuple[bytes, str]], after: Callable[[int], None]) -> None:

@@ -55,16 +55,16 @@ def test_fifty_at_once_never_pass_a_limit(
         connection.execute(insert(t.api_keys).values(**key))
         connection.execute(insert(t.members).values(env=1, id=7, state="active", created_at=0, updated_at=0))
     member = ids.show("mem", 7)
-    with product.running(tmp_path) as service:
+    with product.running(tmp_path, door__answer_timeout_s=60) as service:
         start = threading.Barrier(SPENDERS)
 
         def ask(path: str, body: dict[str, Any]) -> requests.Response:
             url = f"{service.url}/v1/{path}"
             headers = {"Authorization": f"Bearer {TOKEN}"}
-            return requests.post(url, json={"member": member, **body}, headers=headers, timeout=30)
+            return requests.post(url, json={"member": member, **body}, headers=headers, timeout=120)
 
         def redeem(_number: int) -> tuple[int, str | None]:
-            start.wait(30)
+            start.wait(120)
             answer = ask("redemptions", {"points": 1000} | ({} if lock_s is None else {"lock_s": lock_s}))
             return answer.status_code, answer.json().get("code")
 

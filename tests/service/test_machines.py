@@ -84,7 +84,9 @@ def test_what_time_causes_is_booked_once_whichever_sweep_comes_by(
         connection.execute(insert(t.api_keys).values(**KEY))
         connection.execute(insert(t.members), [MEMBER | {"id": number} for number in HOLDERS])
     with (
-        apart(service_url, tmp_path, sweep__interval_s=0.05, sweep__batch=3) as service,
+        apart(
+            service_url, tmp_path, sweep__interval_s=0.05, sweep__batch=3, door__answer_timeout_s=60
+        ) as service,
         opened(service_url) as engine,
     ):
 

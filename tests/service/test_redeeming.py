@@ -48,16 +48,16 @@ def test_ten_at_once_never_redeem_a_point_twice(product: Product, tmp_path: Path
         connection.execute(t.programs.update().values(body=Program.model_validate(body).model_dump_json()))
         connection.execute(t.configuration.update().values(version=t.configuration.c.version + 1))
     member = ids.show("mem", 7)
-    with product.running(tmp_path) as service:
+    with product.running(tmp_path, door__answer_timeout_s=60) as service:
         start = threading.Barrier(TABS)
 
         def ask(path: str, body: dict[str, object], **more: str) -> requests.Response:
             url, headers = f"{service.url}{path}", {"Authorization": f"Bearer {TOKEN}", **more}
-            return requests.post(url, json={"member": member, **body}, headers=headers, timeout=60)
+            return requests.post(url, json={"member": member, **body}, headers=headers, timeout=120)
 
         def redeem(number: int) -> tuple[int, str | None]:
             """Each twice under one key, as a tab does that heard no answer; both answers must be one."""
-            start.wait(60)
+            start.wait(120)
             body: dict[str, object] = {"reward": "rwd_one"}
             key = {"Idempotency-Key": f"redeem-{number}"}
             first, again = (ask("/v1/redemptions", body, **key) for _ in range(2))

@@ -38,19 +38,19 @@ def test_fifty_at_once_never_overspend(product: Product, tmp_path: Path) -> None
         )
         connection.execute(insert(t.members).values(env=1, id=7, state="active", created_at=0, updated_at=0))
     member = ids.show("mem", 7)
-    with product.running(tmp_path) as service:
+    with product.running(tmp_path, door__answer_timeout_s=60) as service:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         start = threading.Barrier(SPENDERS)
 
         def ask(body: dict[str, object], **more: str) -> requests.Response:
             url = f"{service.url}/v1/transactions"
             return requests.post(
-                url, json={"member": member, **body}, headers={**headers, **more}, timeout=30
+                url, json={"member": member, **body}, headers={**headers, **more}, timeout=120
             )
 
         def spend(number: int) -> int:
             """Each twice under one key, as a client does that heard no answer; both answers must be one."""
-            start.wait(30)
+            start.wait(120)
             body = {"type": "debit", "amount": 7, "complete": number % 2 == 0}
             answers = [ask(body, **{"Idempotency-Key": f"spend-{number}"}) for _ in range(2)]
             if answers[0].status_code == 201:

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, func, select, text
 
 from adapter.engine.audit import audit
-from adapter.engine.door import Door
+from adapter.engine.door import Door, DoorSettings
 from adapter.engine.rebuild import rebuild
 from adapter.errors import ConfigurationError
 from adapter.program.model import Program
@@ -56,7 +56,7 @@ def test_a_copy_of_a_book_in_use_is_right(database: Engine, empty: str, tmp_path
     )
     stop, copy = threading.Event(), tmp_path / "book.copy"
 
-    with Door(database, lambda: NOW) as door:
+    with Door(database, lambda: NOW, DoorSettings(answer_timeout_s=120)) as door:
 
         def keep_selling() -> None:
             number = BEFORE

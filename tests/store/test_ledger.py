@@ -141,7 +141,7 @@ def test_other_environments_are_not_in_it(sqlite_database: Engine) -> None:
         assert trial_balance(connection, 2, EVERYTHING).definitions() == []
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(lives("1001"), lives("1002"))
 def test_trial_balance_is_zero_and_that_of_the_lines(first: list[Event], second: list[Event]) -> None:
     with fresh(PROGRAM) as engine:

@@ -197,7 +197,7 @@ def ledger(engine: Engine) -> Counter[str]:
     return sums
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(st.tuples(lives("1001"), lives("1002")), st.sampled_from([0, 30, 360, 366, 800]), st.booleans())
 def test_report_agrees_with_the_audited_accounts(
     orders: tuple[list[Event], list[Event]], days: int, sweeping: bool

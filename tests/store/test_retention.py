@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, event, func, insert, select, text
 from sqlalchemy.exc import OperationalError
@@ -63,7 +63,7 @@ DELIVERIES = st.builds(
 MESSAGES = st.lists(st.tuples(AGES, st.lists(DELIVERIES, max_size=3)), max_size=12)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(MESSAGES, st.integers(0, 40), st.one_of(st.just(0), st.integers(0, 20)), st.integers(1, 20))
 def test_exactly_what_is_over_goes(
     database: Engine, messages: list[tuple[int, list[Sent]]], days: int, longer: int, batch: int

@@ -12,7 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.service import free_port
+from tests.ports import free_port
 
 GIVEN_NATS = os.environ.get("LOYALTY_TEST_NATS_URL")
 NEARBY_NATS = "nats://127.0.0.1:4222"

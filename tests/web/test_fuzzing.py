@@ -63,7 +63,6 @@ def fuzz(web: Web, path: str, method: str) -> set[int]:
     @given(case=operation.as_strategy())
     @settings(
         max_examples=10,
-        deadline=None,
         derandomize=True,
         database=None,
         phases=[Phase.generate],

@@ -201,7 +201,6 @@ def test_pages_are_stable_while_things_come_and_go(busy: Web, route: Route) -> N
     @given(steps=STEPS)
     @settings(
         max_examples=12,
-        deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),

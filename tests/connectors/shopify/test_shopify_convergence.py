@@ -66,7 +66,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [found for key, child in inside for found in ((*path, key), *places(child, (*path, key)))]
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_junk_anywhere_gives_events_or_a_reason(data: st.DataObject) -> None:
     topic = data.draw(st.sampled_from(sorted(PAYLOADS)))

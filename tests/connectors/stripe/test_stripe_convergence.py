@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.book.facts import NO_FACTS, Facts, dump, merge
@@ -44,7 +44,6 @@ def merged(webhooks: Iterable[tuple[Event, ...]]) -> Facts:
     return facts
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_any_order_and_any_repetition_ends_in_the_same_facts(
     normalize: Normalize, data: st.DataObject

@@ -6,7 +6,7 @@ import itertools
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from adapter.book.facts import NO_FACTS, Facts, dump, merge
@@ -40,7 +40,6 @@ def merged(webhooks: Iterable[tuple[Event, ...]]) -> Facts:
     return facts
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_any_order_and_any_repetition_of_snapshots_ends_in_the_same_facts(
     normalize: Normalize, data: st.DataObject

@@ -18,7 +18,7 @@ from tests.connectors.junk import spoiled
 PAYLOADS = {path.stem: path.read_text() for path in (Path(__file__).parent / "payloads").glob("*.json")}
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_junk_anywhere_gives_events_or_a_reason(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(sorted(PAYLOADS)))
@@ -30,7 +30,6 @@ def test_junk_anywhere_gives_events_or_a_reason(data: st.DataObject) -> None:
         assert all(isinstance(event, Event) for event in events)
 
 
-@settings(deadline=None)
 @given(body=st.binary(max_size=200), kind=st.sampled_from(sorted(CONNECTOR.event_types)))
 def test_noise_is_rejected(body: bytes, kind: str) -> None:
     raw = RawEvent({"x-wc-webhook-topic": kind}, body, 0)
