@@ -137,7 +137,7 @@ def parcel(url: str, *, live: bool) -> Parcel:
         events=("*",),
         format="native",
         schedule=(5,),
-        timeout_s=2,
+        timeout_s=30,
         ordered=False,
         headers={},
         concurrency=1,
