@@ -20,7 +20,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import psycopg
 
+from tests.disks import Disk, small_disk
 from tests.ports import HOST, free_port
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 MISSING_SERVER = "no PostgreSQL with initdb and pg_basebackup is installed"
 USER = "postgres"
 PATIENCE_S = 120.0
+LOGS_AHEAD = 6
+"""More files of its log than a server has ready at any time."""
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 CONFIGURATION = f"""
 listen_addresses = '{HOST}'
@@ -44,6 +47,7 @@ unix_socket_directories = ''
 max_connections = 100
 shared_buffers = 32MB
 wal_keep_size = 256MB
+max_wal_size = 128MB
 wal_retrieve_retry_interval = 100ms
 dynamic_shared_memory_type = mmap  # in its folder: a server that is killed would leave the system's behind
 fsync = off  # processes are killed here, not machines: the system keeps what they wrote
@@ -123,6 +127,7 @@ class Server:
 
     programs: Path
     folder: Path
+    disk: Disk | None = None  # that it has to itself, and which can be filled
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -169,17 +174,33 @@ class Server:
 
     def start(self) -> None:
         """Start, and return once it answers."""
+        self._spawn()
+        _wait_for(self._starts, f"the server of {self.folder} did not start")
+
+    def _spawn(self) -> None:
         command = [str(self.programs / "postgres"), "-D", str(self.folder), "-p", str(self.port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, **_as_account())
-        _wait_for(self._answers, f"the server of {self.folder} did not start")
 
-    def _answers(self) -> bool:
+    def _starts(self) -> bool:
         if not self.running:
             raise NoServer(f"the server ended as it started: {self.log.read_text('utf-8', 'replace')[-500:]}")
+        return self._answers()
+
+    def _answers(self) -> bool:
         with suppress(psycopg.OperationalError):
             return bool(self.ask("SELECT 1") == 1)
         return False
+
+    def revive(self) -> None:
+        """Start it as often as it takes, if it ended by itself, and return once it answers."""
+
+        def lives() -> bool:
+            if not self.running:
+                self._spawn()
+            return self._answers()
+
+        _wait_for(lives, f"the server of {self.folder} does not come back")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: "fast" ends all transactions; "immediate" leaves them to the recovery of the next start."""
@@ -193,7 +214,7 @@ class Server:
         if self.process is None:
             return
         family: list[psutil.Process] = []
-        if self.running:
+        with suppress(psutil.NoSuchProcess):  # it may just have ended by itself
             first = psutil.Process(self.process.pid)
             family = first.children(recursive=True)
             first.send_signal(number)
@@ -265,6 +286,29 @@ class Cluster:
         self.primary.stop(mode)
         self.primary.start()
 
+    def revive(self) -> None:
+        """Start whatever ended by itself, as whoever looks after servers does; return once the standby follows."""
+        self.primary.revive()
+        self.standby.revive()
+        _wait_for(self._follows, "the standby does not follow")
+
+    @contextmanager
+    def without_room(self, where: str) -> Iterator[bool]:
+        """Fill a disk: that of the "primary" or of the "standby"; for a "log" the primary wants a new file as well.
+
+        Yields whether there is such a disk. What died of it is started again when there is room.
+        """
+        server = self.standby if where == "standby" else self.primary
+        if server.disk is None:
+            yield False
+            return
+        with server.disk.full():
+            with suppress(psycopg.Error):
+                for _ in range(LOGS_AHEAD if where != "primary" else 0):
+                    self.primary.ask("SELECT pg_logical_emit_message(false, 'room', 'x'), pg_switch_wal()")
+            yield True
+        self.revive()
+
     def fail_over(self, how: str = "kill") -> None:
         """Take the primary away, "kill", "immediate" or "fast", and promote the standby."""
         if how == "kill":
@@ -294,24 +338,35 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """Run a primary and its synchronous standby, and end both. Raises `NoServer` where nothing is installed for it."""
+def cluster(*, on_small_disks: bool = False) -> Iterator[Cluster]:
+    """Run a primary and its synchronous standby, and end both. Raises `NoServer` where nothing is installed for it.
+
+    Asked for small disks, each has one of its own where this machine allows it.
+    """
     programs = binaries()
     if programs is None:
         raise NoServer(MISSING_SERVER)
-    folder = Path(tempfile.mkdtemp(prefix="loyalty-cluster-"))
-    account = _account()
-    if account is not None:
-        shutil.chown(folder, account)
-    made = Cluster(Server(programs, folder / "one"), Server(programs, folder / "two"))
-    try:
+    with ExitStack() as stack:
+        folder = Path(tempfile.mkdtemp(prefix="loyalty-cluster-"))
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        places = [folder / "one", folder / "two"]
+        for place in places:
+            place.mkdir()
+        disks = [stack.enter_context(small_disk(place)) if on_small_disks else None for place in places]
+        for place in (folder, *places) if (account := _account()) else ():
+            shutil.chown(place, account)
+        made = Cluster(
+            *(Server(programs, place / "data", disk) for place, disk in zip(places, disks, strict=True))
+        )
+        stack.callback(_put_away, made)
         made.primary.make()
         made.primary.start()
         made.rejoin()
         yield made
-    finally:
-        for server in (made.standby, made.primary):
-            with suppress(subprocess.TimeoutExpired):
-                server.stop("immediate")  # which gives back to the system what a kill leaves behind
-            server.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _put_away(made: Cluster) -> None:
+    for server in (made.standby, made.primary):
+        with suppress(subprocess.TimeoutExpired):
+            server.stop("immediate")  # which gives back to the system what a kill leaves behind
+        server.kill()

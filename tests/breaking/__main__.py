@@ -45,7 +45,7 @@ def main() -> int:
 def _place(stack: contextlib.ExitStack, given: argparse.Namespace) -> tuple[str, Cluster | None]:
     """Return the database's URL, and its servers where they are ours."""
     if given.postgres == "own":
-        servers = stack.enter_context(cluster())
+        servers = stack.enter_context(cluster(on_small_disks=True))
         servers.create(DATABASE)
         return servers.url(DATABASE), servers
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="breaking-")))

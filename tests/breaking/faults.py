@@ -23,6 +23,7 @@ KINDS = {
     "gone": "the database lets nobody in",
     "locked": "somebody else holds the database's locks",
     "full": "nothing can be written to any file",
+    "disk": "the disk of the primary or of its standby is full",
     "restart": "the database is restarted, in an orderly way or not",
     "promote": "the primary is lost, and its standby promoted",
 }
@@ -30,13 +31,18 @@ EVERYWHERE = ("kill", "freeze", "stop", "clock", "locked")
 ONLY = {
     "sqlite": ("full",),
     "postgresql": ("cut", "gone"),
-    "cluster": ("cut", "gone", "restart", "promote"),
+    "cluster": ("cut", "gone", "restart", "promote", "disk"),
 }
 """By kind of database; a cluster is a PostgreSQL with a standby, both of which are ours to break."""
 WEIGHTS = {
     "kill": 6, "freeze": 4, "stop": 1, "clock": 2, "cut": 3, "gone": 1, "locked": 1, "full": 2, "restart": 2, "promote": 2,
+    "disk": 2,
 }  # fmt: skip
-HOW = {"restart": ("fast", "immediate"), "promote": ("fast", "immediate", "kill")}
+HOW = {
+    "restart": ("fast", "immediate"),
+    "promote": ("fast", "immediate", "kill"),
+    "disk": ("primary", "log", "standby"),
+}
 PARTS = {
     "serve": ("supervisor", "book", "web", "work"),
     "receive": ("supervisor", "book", "web"),
@@ -57,7 +63,7 @@ class Fault:
     passes: int = 0  # how often it passes the point before
     for_s: float = 0.0
     wrong_by_ms: int = 0
-    how: str = ""  # the database's server is stopped
+    how: str = ""  # the database's server is stopped, or which of them has no room
 
     def __str__(self) -> str:
         where = f" machine {self.machine}" if self.kind in ("kill", "freeze", "stop", "clock", "full") else ""
@@ -103,5 +109,6 @@ def _draw(random: Random, kind: str, at_s: float, machines: tuple[str, ...]) -> 
     if kind == "stop":
         return Fault(at_s, kind, machine)
     if kind in HOW:
-        return Fault(at_s, kind, how=random.choice(HOW[kind]))
+        long = random.uniform(0.5, 3.0) if kind == "disk" else 0.0
+        return Fault(at_s, kind, how=random.choice(HOW[kind]), for_s=long)
     return Fault(at_s, kind, machine, for_s=random.uniform(0.5, 3.0))

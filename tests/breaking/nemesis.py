@@ -62,6 +62,7 @@ class Nemesis:
             "full": self._fill,
             "restart": self._restart,
             "promote": self._promote,
+            "disk": self._fill_disk,
         }
 
         def let_happen(fault: Fault) -> None:
@@ -182,6 +183,12 @@ class Nemesis:
             self.cluster.fail_over(fault.how)
             self.cluster.rejoin()
         return True
+
+    def _fill_disk(self, fault: Fault) -> bool:
+        assert self.cluster is not None, "somebody else's database"
+        with self.database, self.cluster.without_room(fault.how) as full:
+            self.over.wait(fault.for_s if full else 0)
+        return full
 
 
 def _is_out(process: psutil.Process) -> bool:
