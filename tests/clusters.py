@@ -353,8 +353,9 @@ def cluster(*, on_small_disks: bool = False) -> Iterator[Cluster]:
         for place in places:
             place.mkdir()
         disks = [stack.enter_context(small_disk(place)) if on_small_disks else None for place in places]
-        for place in (folder, *places) if (account := _account()) else ():
-            shutil.chown(place, account)
+        if account := _account():
+            for place in (folder, *places):
+                shutil.chown(place, account)
         made = Cluster(
             *(Server(programs, place / "data", disk) for place, disk in zip(places, disks, strict=True))
         )

@@ -17,7 +17,8 @@ from sqlalchemy.exc import DBAPIError
 from tests.breaking.faults import CLOCK_MOST_MS
 from tests.breaking.inside import POINTS
 from tests.breaking.machines import Machine, wait_until
-from tests.clusters import HOST, USER
+from tests.clusters import USER
+from tests.ports import HOST
 from tests.service.test_bad_nights import full, gone, locked
 
 if TYPE_CHECKING:
