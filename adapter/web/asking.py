@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -38,17 +39,19 @@ def once_of(call: Call) -> Once | None:
     return None if repeat is None else Once(key=repeat.key, request=repeat.request, ends_at=repeat.expires_at)
 
 
-def passed(call: Call, at: Millis) -> bool:
+async def passed(call: Call, at: Millis) -> bool:
     """Return whether an instant that a request names is over, and that matters.
 
     In the repeat of a request that was answered it does not: it gets that answer, however late it comes.
     """
     if at > call.now:
         return False
-    if call.repeat is None:
-        return True
+    return call.repeat is None or not await asyncio.to_thread(_was_answered, call, call.repeat.key)
+
+
+def _was_answered(call: Call, key: bytes) -> bool:
     with call.parts.engine.connect() as connection:
-        return find_answer(connection, call.env, call.repeat.key, call.now) is None
+        return find_answer(connection, call.env, key, call.now) is not None
 
 
 def each_once(call: Call, index: int) -> Call:

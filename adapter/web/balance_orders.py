@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
@@ -13,7 +14,7 @@ from adapter.commands import PlaceOrder
 from adapter.points import points
 from adapter.store.reading.balance_orders import OrderFilter, find_order, list_orders
 from adapter.store.reading.members import find_member
-from adapter.web.asking import ask, at_fault, once_of, passed, unless_rejected
+from adapter.web.asking import at_fault, decision, once_of, passed, shown, unless_rejected
 from adapter.web.booking import Completed, Ended, Label, Value, booked_for, ending, signed_units_of
 from adapter.web.queries import Instant, Listing, Reference, Selection
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
@@ -57,12 +58,14 @@ class OrdersQuery(Listing):
     )
 
 
-def place_order(call: Call) -> dict[str, Any] | Repeated:
+async def place_order(call: Call) -> dict[str, Any] | Repeated:
     """Place a balance order."""
     asked: OrderAsked = call.body
-    if asked.expires_at is not None and passed(call, asked.expires_at):
+    if asked.expires_at is not None and await passed(call, asked.expires_at):
         raise at_fault("expires_at", "it has passed already")
-    member, definition = booked_for(call, asked.member, program=asked.program, name=asked.balance_definition)
+    member, definition = await booked_for(
+        call, asked.member, program=asked.program, name=asked.balance_definition
+    )
     command = PlaceOrder(
         env=call.env,
         id=ids.new_id(call.now),
@@ -77,22 +80,19 @@ def place_order(call: Call) -> dict[str, Any] | Repeated:
         metadata=asked.metadata,
         once=once_of(call),
     )
-    return ask(
-        call,
-        command,
-        lambda row: _decided(call, BalanceOrder(**row["order"]), Transaction(**row["transaction"])),
-        decimals=definition.decimals,
-    )
+    outcome, row = await decision(call, command, decimals=definition.decimals)
+    placed, transaction = BalanceOrder(**row["order"]), Transaction(**row["transaction"])
+    return shown(outcome, _decided(call, placed, transaction))
 
 
-def complete_order(call: Call) -> dict[str, Any] | Repeated:
+async def complete_order(call: Call) -> dict[str, Any] | Repeated:
     """Complete a balance order."""
-    return _end(call, "completed", immediate=call.body.immediate)
+    return await _end(call, "completed", immediate=call.body.immediate)
 
 
-def cancel_order(call: Call) -> dict[str, Any] | Repeated:
+async def cancel_order(call: Call) -> dict[str, Any] | Repeated:
     """Cancel a balance order."""
-    return _end(call, "cancelled")
+    return await _end(call, "cancelled")
 
 
 def orders(call: Call) -> dict[str, Any]:
@@ -112,16 +112,20 @@ def order(call: Call) -> dict[str, Any]:
     return order_view(call, *found)
 
 
-def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
-    with call.parts.engine.connect() as connection:
-        found: Ordered | None = find_order(connection, call.env, call.id("balance_order", "ord"))
+async def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
+    found = await asyncio.to_thread(_found, call, call.id("balance_order", "ord"))
     if found is None:
         raise missing("ord", call.path["balance_order"])
     placed, transaction = found
+    call = await call.knowing(placed.definition)
     command = ending(call, transaction, state, immediate=immediate, reason=call.body.reason)
-    decimals = call.definition(placed.definition).decimals
-    answer = ask(call, command, lambda row: _decided(call, placed, Transaction(**row)), decimals=decimals)
-    return unless_rejected(answer)
+    outcome, row = await decision(call, command, decimals=call.definition(placed.definition).decimals)
+    return unless_rejected(shown(outcome, _decided(call, placed, Transaction(**row))))
+
+
+def _found(call: Call, number: int) -> Ordered | None:
+    with call.parts.engine.connect() as connection:
+        return find_order(connection, call.env, number)
 
 
 def _decided(call: Call, placed: BalanceOrder, transaction: Transaction) -> dict[str, Any]:

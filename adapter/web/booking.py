@@ -11,11 +11,8 @@ from adapter.book.state import Transaction
 from adapter.clock import CLOCKS_DIFFER_MS, LATEST
 from adapter.commands import BeginTransaction, EndTransaction, ReverseTransaction
 from adapter.points import smallest
-from adapter.store.reading.balances import choose_definition
-from adapter.store.reading.members import find_member_id
-from adapter.store.reading.snapshot import snapshot
-from adapter.store.reading.transactions import find_transaction
-from adapter.web.asking import ask, at_fault, once_of, passed, unless_rejected
+from adapter.store.reading.definitions import definition_meant
+from adapter.web.asking import at_fault, decision, once_of, passed, shown, unless_rejected
 from adapter.web.queries import Instant, Reference
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
 from adapter.web.shown import TransactionShown
@@ -23,7 +20,6 @@ from adapter.web.transactions import decided_view
 
 if TYPE_CHECKING:
     from adapter.catalog import Definition
-    from adapter.commands import ApiCommand
 
 Label = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^:]+$")]
 Value = Annotated[str, Field(max_length=500)]
@@ -77,10 +73,12 @@ class Completed(Ended):
     )
 
 
-def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
+async def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
     """Begin a transaction."""
     asked: TransactionAsked = call.body
-    member, definition = booked_for(call, asked.member, program=asked.program, name=asked.balance_definition)
+    member, definition = await booked_for(
+        call, asked.member, program=asked.program, name=asked.balance_definition
+    )
     command = BeginTransaction(
         env=call.env,
         id=ids.new_id(call.now),
@@ -92,7 +90,7 @@ def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
         occurred_at=_happened(call, asked),
         received_at=call.now,
         deadline=None if asked.ttl is None else min(call.now + asked.ttl * 1000, LATEST),
-        points_end_at=_points_end(call, asked),
+        points_end_at=await _points_end(call, asked),
         points_last=_points_last(asked),
         available_at=_available(asked),
         immediate=asked.immediate,
@@ -100,48 +98,43 @@ def begin_transaction(call: Call) -> dict[str, Any] | Repeated:
         metadata=asked.metadata,
         once=once_of(call),
     )
-    return _submit(call, command, definition)
+    return await _decided(call, command)
 
 
-def complete_transaction(call: Call) -> dict[str, Any] | Repeated:
+async def complete_transaction(call: Call) -> dict[str, Any] | Repeated:
     """Complete a pending transaction."""
-    return _end(call, "completed", immediate=call.body.immediate)
+    return await _end(call, "completed", immediate=call.body.immediate)
 
 
-def cancel_transaction(call: Call) -> dict[str, Any] | Repeated:
+async def cancel_transaction(call: Call) -> dict[str, Any] | Repeated:
     """Cancel a pending transaction."""
-    return _end(call, "cancelled")
+    return await _end(call, "cancelled")
 
 
-def reverse_transaction(call: Call) -> dict[str, Any] | Repeated:
+async def reverse_transaction(call: Call) -> dict[str, Any] | Repeated:
     """Undo a completed transaction."""
-    found = _found(call)
-    return _submit(call, undoing(call, found, reason=call.body.reason), call.definition(found.definition))
+    return await _decided(call, undoing(call, await _found(call), reason=call.body.reason))
 
 
-def _found(call: Call) -> Transaction:
-    number = call.id("transaction", "txn")
-    with call.parts.engine.connect() as connection:
-        found = find_transaction(connection, call.env, number)
+async def _found(call: Call) -> Transaction:
+    found = await call.parts.lookups.transaction(call.env, call.id("transaction", "txn"))
     if found is None:
         raise missing("txn", call.path["transaction"])
     return found
 
 
-def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
-    found = _found(call)
-    command = ending(call, found, state, immediate=immediate, reason=call.body.reason)
-    return _submit(call, command, call.definition(found.definition))
+async def _end(call: Call, state: str, *, immediate: bool = False) -> dict[str, Any] | Repeated:
+    found = await _found(call)
+    return await _decided(call, ending(call, found, state, immediate=immediate, reason=call.body.reason))
 
 
-def booked_for(
+async def booked_for(
     call: Call, reference: str, *, program: str | None, name: str | None
 ) -> tuple[int, Definition]:
     """Return the member and the balance definition (of this program, by this name) that a body means."""
-    with snapshot(call.parts.engine) as connection:
-        member = find_member_id(connection, call.env, reference)
-        definition = choose_definition(connection, call.catalog, call.env, member, program=program, name=name)
-    return member, definition
+    whose = await call.parts.lookups.member(call.env, reference)
+    definition = definition_meant(call.catalog, call.env, lambda: whose.held, program=program, name=name)
+    return whose.member, definition
 
 
 def ending(
@@ -175,14 +168,13 @@ def undoing(call: Call, transaction: Transaction, *, reason: str | None) -> Reve
     )
 
 
-def _submit(call: Call, command: ApiCommand, definition: Definition) -> dict[str, Any] | Repeated:
-    answer = ask(
-        call,
-        command,
-        lambda row: decided_view(call, Transaction(**row)),
-        decimals=definition.decimals,
-    )
-    return unless_rejected(answer)
+async def _decided(
+    call: Call, command: BeginTransaction | EndTransaction | ReverseTransaction
+) -> dict[str, Any] | Repeated:
+    call = await call.knowing(command.definition)
+    decimals = call.definition(command.definition).decimals
+    outcome, row = await decision(call, command, decimals=decimals)
+    return unless_rejected(shown(outcome, decided_view(call, Transaction(**row))))
 
 
 def units_of(call: Call, definition: Definition, kind: str, written: int | str) -> int:
@@ -221,11 +213,11 @@ def _available(asked: TransactionAsked) -> int | None:
     return asked.available_at
 
 
-def _points_end(call: Call, asked: TransactionAsked) -> int | None:
+async def _points_end(call: Call, asked: TransactionAsked) -> int | None:
     if asked.points_expire_at is not None:
         if asked.type != "credit":
             raise at_fault("points_expire_at", "only credited points end")
-        if asked.points_expire_at <= (asked.available_at or 0) or passed(call, asked.points_expire_at):
+        if asked.points_expire_at <= (asked.available_at or 0) or await passed(call, asked.points_expire_at):
             raise at_fault("points_expire_at", "it has passed already, or comes before they are available")
     return asked.points_expire_at
 

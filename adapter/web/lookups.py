@@ -16,13 +16,14 @@ from adapter.errors import AdapterError
 from adapter.store.reading.balances import held_by
 from adapter.store.reading.members import find_members
 from adapter.store.reading.redemptions import find_redemptions
+from adapter.store.reading.transactions import find_transactions
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from sqlalchemy import Connection, Engine
 
-    from adapter.book.state import Redemption
+    from adapter.book.state import Redemption, Transaction
 
 Key = TypeVar("Key", bound=Hashable)
 Found = TypeVar("Found")
@@ -76,6 +77,7 @@ class Lookups:
     def __init__(self, engine: Engine) -> None:
         self._members = Lookup(engine, _read_members)
         self._redemptions = Lookup(engine, find_redemptions)
+        self._transactions = Lookup(engine, find_transactions)
 
     async def member(self, env: int, reference: str) -> Whose:
         """Return the active member that a reference names. Raises like `find_member`."""
@@ -86,6 +88,10 @@ class Lookups:
     async def redemption(self, env: int, number: int) -> Redemption | None:
         """Return one redemption of an environment."""
         return await self._redemptions.find((env, number))
+
+    async def transaction(self, env: int, number: int) -> Transaction | None:
+        """Return one transaction of an environment."""
+        return await self._transactions.find((env, number))
 
 
 def _read_members(

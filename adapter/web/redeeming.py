@@ -8,9 +8,9 @@ from adapter import ids
 from adapter.clock import CLOCKS_DIFFER_MS
 from adapter.commands import BeginRedemption, ClearFlag, MoveRedemption
 from adapter.points import smallest
-from adapter.store.reading.definitions import definition_meant
 from adapter.web.asking import at_fault, decision, once_of, shown
 from adapter.web.auth import require_scope
+from adapter.web.booking import booked_for
 from adapter.web.errors import Problem
 from adapter.web.redeemed import RedemptionShown, redemption_of, redemption_view
 from adapter.web.routing import Access, Call, Given, Repeated, Route, missing
@@ -32,14 +32,13 @@ async def begin_redemption(call: Call, *, code_prefix: str | None = None) -> dic
     asked: RedemptionAsked = call.body
     if sum(one is not None for one in (asked.reward, asked.points, asked.value)) != 1:
         raise at_fault("reward", "say exactly one of reward, points and value")
-    whose = await call.parts.lookups.member(call.env, asked.member)
     program, name = _meant(call, asked)
-    definition = definition_meant(call.catalog, call.env, lambda: whose.held, program=program, name=name)
+    member, definition = await booked_for(call, asked.member, program=program, name=name)
     rules = _rules(call, definition)
     prefix = code_prefix or rules.redeeming.code_prefix
     command = beginning(
         call,
-        whose.member,
+        member,
         definition,
         code_prefix=prefix,
         reward=asked.reward,

@@ -199,8 +199,15 @@ def test_a_definition_of_a_moment_ago_is_known(till: Web) -> None:
     assert asyncio.run_coroutine_threadsafe(found.knowing(1), LOOP).result(60) is found
 
 
-def test_they_are_the_redemptions() -> None:
+def test_they_are_what_somebody_waits_for() -> None:
     assert {route.name for route in ROUTES if route.on_loop} == {
+        "begin_transaction",
+        "complete_transaction",
+        "cancel_transaction",
+        "reverse_transaction",
+        "place_order",
+        "complete_order",
+        "cancel_order",
         "begin_redemption",
         "apply_redemption",
         "release_redemption",

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, selec
 
 from adapter.book.state import Transaction
 from adapter.store import tables as t
+from adapter.store.bulk import select_by_keys
 from adapter.store.reading.paging import Page, equal, newest_first, page_of, within
 from adapter.store.rows import TRANSACTION_COLUMNS, columns_of
 
@@ -38,9 +39,16 @@ class TransactionFilter:
 
 def find_transaction(connection: Connection, env: int, number: int) -> Transaction | None:
     """Return one transaction of this environment."""
-    columns = t.transactions.c
-    row = connection.execute(select(*_COLUMNS).where(columns.env == env, columns.id == number)).one_or_none()
-    return None if row is None else Transaction(*row)
+    return find_transactions(connection, [(env, number)]).get((env, number))
+
+
+def find_transactions(
+    connection: Connection, keys: Iterable[tuple[int, int]]
+) -> dict[tuple[int, int], Transaction]:
+    """Return transactions by (env, id), as many of these as there are."""
+    rows = select_by_keys(connection, t.transactions, ("env", "id"), keys, columns=TRANSACTION_COLUMNS)
+    found = [Transaction(*row) for row in rows]
+    return {(one.env, one.id): one for one in found}
 
 
 def last_of_redemption(connection: Connection, env: int, redemption: int) -> Transaction:

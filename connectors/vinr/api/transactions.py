@@ -79,7 +79,7 @@ def create_transaction(call: Call) -> dict[str, Any] | Repeated:
         "metadata": asked.metadata,
     }
     native = replace(call, body=checked(booking.TransactionAsked, given, "body"))
-    return shown_as(booking.begin_transaction(native), transaction_shown)
+    return shown_as(call.parts.wait(booking.begin_transaction(native)), transaction_shown)
 
 
 def show_transaction(call: Call) -> dict[str, Any]:

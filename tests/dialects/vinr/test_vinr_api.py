@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -306,8 +307,10 @@ def test_a_list_takes_as_many_statements_for_many_and_never_scans(
             if sql.lstrip().startswith("SELECT")
             for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
         ]
-    one_row = ("SCAN configuration", "SCAN CONSTANT ROW")
-    assert [step for step in steps if step.startswith("SCAN") and step not in one_row] == []
+    given = re.compile(
+        r"SCAN (configuration|(\d+ )?CONSTANT ROWS?|\(?subquery-\d+\)?)"
+    )  # of one row, or keys of ours
+    assert [step for step in steps if step.startswith("SCAN") and not given.fullmatch(step)] == []
     if path == "/events":
         assert any("ix_messages_format" in step for step in steps)
 
