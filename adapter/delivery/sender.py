@@ -107,25 +107,31 @@ class Sender:
     def _request(self, parcel: Parcel, now: Millis, keys: tuple[bytes, ...]) -> PreparedRequest:
         endpoint = parcel.endpoint
         shown = show("msg", parcel.message)
-        request = _template(endpoint.url, tuple(endpoint.headers.items())).copy()
-        request.headers.update(signing.headers(shown, now, parcel.body, keys))
+        url, always = _template(endpoint.url, tuple(endpoint.headers.items()))
+        headers = {**always, **signing.headers(shown, now, parcel.body, keys)}
         if (vendor := self._vendors.get(endpoint.format)) is not None:
             secrets = signing.in_force(endpoint.secrets, now)
-            request.headers.update(vendor.sign(Parcelled(shown, parcel.body, now, keys, secrets)))
-        request.headers["content-length"] = str(len(parcel.body))
-        request.body = parcel.body
+            theirs = vendor.sign(Parcelled(shown, parcel.body, now, keys, secrets))
+            headers.update({name.lower(): value for name, value in theirs.items()})
+        headers["Content-Length"] = str(len(parcel.body))  # so spelt, or `requests` sends it in chunks
+        request = PreparedRequest()
+        request.method, request.url, request.body = "POST", url, parcel.body
+        request.headers = headers  # type: ignore[assignment]  # - all others in small letters, so that none is there twice
         return request
 
 
 @lru_cache(maxsize=4096)
-def _template(url: str, headers: tuple[tuple[str, str], ...]) -> PreparedRequest:
+def _template(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[str, Mapping[str, str]]:
+    """Return the URL as it is asked for, and the headers of each request to an endpoint, by their names in small letters."""
     fixed = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
         "accept": "*/*",
         "accept-encoding": "identity",  # what is kept of the answer can then be read as it is
     }
-    return requests.Request("POST", url, headers={**fixed, **dict(headers)}).prepare()
+    request = requests.Request("POST", url, headers={**fixed, **dict(headers)}).prepare()
+    del request.headers["content-length"]
+    return str(request.url), {name.lower(): value for name, value in request.headers.items()}
 
 
 def _beginning(response: Response, limit: int) -> tuple[bytes, str | None]:
