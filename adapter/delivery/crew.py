@@ -59,18 +59,17 @@ class Crew:
         self._sender.close()
 
     def _go_through(self, line: Line) -> None:
-        for sent, (claimed, parcel) in enumerate(line, 1):
+        for number, (claimed, parcel) in enumerate(line, 1):
             attempt = self._attempt(claimed, parcel)
-            left = tuple(each for each, _ in line[sent:])
-            if not left or self._stopping or not attempt.answer.prompt or not self._has_time(line[sent]):
-                self._tell(Sent(attempt, unsent=left))
+            if not (number < len(line) and attempt.answer.prompt and self._goes_on(line[number])):
+                self._tell(Sent(attempt, unsent=tuple(left for left, _ in line[number:])))
                 return
-            self._tell(Sent(attempt, following=left[0]))
+            self._tell(Sent(attempt, following=line[number][0]))
 
-    def _has_time(self, following: tuple[Claimed, Parcel]) -> bool:
-        """Return whether a request that begins now ends before its claim does."""
+    def _goes_on(self, following: tuple[Claimed, Parcel]) -> bool:
+        """Return whether to send another one: unless the crew stops, where that ends before its claim does."""
         claimed, parcel = following
-        return self._clock() + parcel.endpoint.timeout_s * 1000 < claimed.lease_until
+        return not self._stopping and self._clock() + parcel.endpoint.timeout_s * 1000 < claimed.lease_until
 
     def _attempt(self, claimed: Claimed, parcel: Parcel) -> Attempt:
         now = self._clock()

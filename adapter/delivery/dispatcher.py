@@ -9,7 +9,6 @@ sends; between an answer and its record the receiver sees the same `webhook-id` 
 
 from __future__ import annotations
 
-import queue
 import random
 import time
 from collections import Counter
@@ -23,6 +22,7 @@ from sqlalchemy.exc import DBAPIError
 
 from adapter.delivery import claim, guard, probe, replay
 from adapter.delivery.crew import Crew, Sent
+from adapter.delivery.inbox import Inbox
 from adapter.delivery.record import Attempt, Recorded, record
 from adapter.delivery.sender import Parcel, Sender
 from adapter.delivery.settings import DeliverySettings
@@ -80,7 +80,7 @@ class Dispatcher:
             slow_after_s=self._settings.slow_after_s,
             line=self._settings.line,
         )
-        self._inbox: queue.SimpleQueue[Sent | None] = queue.SimpleQueue()  # None only wakes the loop
+        self._inbox: Inbox[Sent | None] = Inbox()  # None only wakes the loop
         self._unrecorded: list[Attempt] = []
         self._unsent: list[Claimed] = []
         self._part = part
@@ -175,25 +175,26 @@ class Dispatcher:
 
     def _gather(self, wait_s: float | None) -> None:
         """Wait for an answer or a wake; then linger for a moment, so that answers share a commit."""
-        self._take(wait_s)
+        self._inbox.wait(1, wait_s)
+        self._hear()
         until = time.monotonic() + self._settings.linger_s
         enough = 2 * self._settings.workers
-        while self._slots.in_flight and len(self._unrecorded) < enough:
+        while self._slots.in_flight and 0 < len(self._unrecorded) < enough:
             left_s = until - time.monotonic()
-            if left_s <= 0 or not self._unrecorded:
+            if left_s <= 0:
                 break
-            self._take(left_s)
-        while not self._inbox.empty():
-            self._take(0.0)
+            self._inbox.wait(min(self._slots.in_flight, enough - len(self._unrecorded)), left_s)
+            self._hear()
 
-    def _take(self, wait_s: float | None) -> None:
-        try:
-            sent = self._inbox.get(timeout=wait_s) if wait_s != 0.0 else self._inbox.get_nowait()
-        except queue.Empty:
-            return
-        if sent is None:
-            return
-        attempt, now_s = sent.attempt, self._monotonic()
+    def _hear(self) -> None:
+        """Take in what was told so far."""
+        now_s = self._monotonic()
+        for sent in self._inbox.take():
+            if sent is not None:
+                self._hear_of(sent, now_s)
+
+    def _hear_of(self, sent: Sent, now_s: float) -> None:
+        attempt = sent.attempt
         claimed, answer = attempt.claimed, attempt.answer
         answered, taken_s = answer.status is not None, answer.duration_ms / 1000 if answer.delivered else None
         self._slots.end(claimed.key, claimed.ticket, answered=answered, now_s=now_s, taken_s=taken_s)

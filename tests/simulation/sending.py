@@ -186,6 +186,5 @@ class Worker:
         claimed_at, work, given = self.hands.jobs.pop(which % len(self.hands.jobs))
         self.network.claimed_at = claimed_at
         work(*given)
-        while not self.dispatcher._inbox.empty():
-            self.dispatcher._take(0.0)
+        self.dispatcher._hear()
         return True
