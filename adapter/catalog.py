@@ -122,6 +122,7 @@ class Catalog:
     endpoints_of: Mapping[int, tuple[Endpoint, ...]]  # by env
     dialects: Mapping[tuple[int, str], DialectSettings] = field(default_factory=dict)  # by (env, name)
     publishes: bool = False  # whether every message goes to a stream too
+    names_lots: bool = True  # whether a transfer of one lot names it itself
 
     def dialect(self, env: int, name: str) -> DialectSettings | None:
         """Return what an environment says of a dialect; None where that is nothing, and it has several programs.

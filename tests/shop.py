@@ -106,6 +106,16 @@ def configure(
             )
 
 
+def tell_lots(engine: Engine, *, in_transfers: bool) -> None:
+    """Have transfers of one lot name it themselves, or not: as long as older versions run beside this one."""
+    with engine.begin() as connection:
+        connection.execute(
+            t.configuration.update().values(
+                names_lots=int(in_transfers), version=t.configuration.c.version + 1
+            )
+        )
+
+
 def publish(connection: Any, program: Program, *, version: int, at: Millis) -> None:
     """Add a version of a program."""
     connection.execute(

@@ -349,10 +349,12 @@ class Transfer(msgspec.Struct, frozen=True, gc=False):
     occurred_at: Millis
     posted_at: Millis
     hash: bytes = GENESIS
+    lot: int | None = None  # the one from and to whose parts all of it moved; else its allocations say
+    lot_expires_at: Millis | None = None
 
 
 class Allocation(msgspec.Struct, frozen=True, gc=False):
-    """Which lot gave or took how much of a transfer."""
+    """Which lot gave or took how much of a transfer that does not name its only one."""
 
     env: int
     member: int

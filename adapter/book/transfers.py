@@ -51,6 +51,7 @@ class Change:
     due_at: Millis | None = None  # while something is done that was due before now
     before: tuple[int, int, int, int] = (0, 0, 0, 0)
     earned: int = 0  # the balance's, when the change began
+    names_lots: bool = True  # whether a transfer of one lot names it itself
     transfers: list[Transfer] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
     transaction: int | None = None  # the transaction that the message names
@@ -126,8 +127,18 @@ def move(
     )
     touched = [(lot.id, part, lot.expires_at) for lot, part in parts if lot is not None]
     balance.head = chain_hash(balance.head, said, touched)
-    change.transfers.append(Transfer(*said, balance.head))
-    change.allocations += [Allocation(*change.key, sequence, n, *one) for one in touched]
+    given = [Allocation(*change.key, sequence, n, *one) for one in touched]
+    _keep(change, Transfer(*said, balance.head), given)
+
+
+def _keep(change: Change, transfer: Transfer, given: list[Allocation]) -> None:
+    """Keep a transfer: with the lot that gave or took all of it, or beside it what each of several did."""
+    if change.names_lots and [one.amount for one in given] == [transfer.amount]:
+        (only,) = given
+        transfer = msgspec.structs.replace(transfer, lot=only.lot, lot_expires_at=only.expires_at)
+    else:
+        change.allocations += given
+    change.transfers.append(transfer)
 
 
 def chain_hash(

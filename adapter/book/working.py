@@ -325,7 +325,7 @@ class WorkingSet:
         """
         # The catalog is asked, not us: a change that knows the working set would keep all of it until the collector comes.
         program_at = partial(self.catalog.program_of, key[0], key[2])
-        change = Change(self.balance(key), cause, self.now, program_at)
+        change = Change(self.balance(key), cause, self.now, program_at, names_lots=self.catalog.names_lots)
         if self.catalog.attributes_vouchers(key[0]):
             self.earned_before.setdefault(key, change.balance.earned)
         if change.idle_by(self.now) and change.balance.available:

@@ -28,6 +28,7 @@ from adapter.engine.reviewing import check_standing
 from adapter.engine.vouched import check_vouchers
 from adapter.program.reasons import Reason
 from adapter.store import tables as t
+from adapter.store.allocated import by_transfer, place_of
 from adapter.store.bulk import select_by_keys
 from adapter.store.configuration import load_catalog
 from adapter.store.reading.kept import removed_until
@@ -37,7 +38,9 @@ from adapter.store.rows import LOT_COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from adapter.book.state import Allocation
     from adapter.catalog import Catalog
+    from adapter.store.allocated import Place
 
 CHUNK = 500
 Key = tuple[int, int, int]
@@ -152,9 +155,7 @@ def _check_balances(connection: Connection, keys: list[Key]) -> Iterator[str]:
     for key in keys:
         balance = balances[key][0]
         moved = sorted(transfers[key], key=lambda row: (row.sequence, row.n))
-        parts: dict[tuple[int, int], list[Any]] = defaultdict(list)
-        for row in allocations[key]:
-            parts[row.sequence, row.n].append(row)
+        parts = by_transfer(moved, allocations[key])
         for violation in (
             *_check_accounts(balance, moved),
             *_check_lots(balance, lots[key], moved, parts),
@@ -213,12 +214,12 @@ def _check_lots(
     balance: Any,
     lots: list[Any],
     transfers: list[Any],
-    parts: dict[tuple[int, int], list[Any]],
+    parts: dict[Place, list[Allocation]],
 ) -> Iterator[str]:
     """Invariant 3: lots are what their allocations made of them, and add up to the balance."""
     says: dict[int, Counter[str]] = defaultdict(Counter)
     for row in transfers:
-        given = parts[row.sequence, row.n]
+        given = parts[place_of(row)]
         if given and sum(one.amount for one in given) != row.amount:
             yield f"transfer {row.sequence}.{row.n} moves {row.amount}, its lots {sum(one.amount for one in given)}"
         if not given and {row.from_account, row.to_account} & set(_LOT_PARTS):
@@ -276,16 +277,14 @@ def _check_due(balance: Any, lots: list[Any], pending: list[Any]) -> Iterator[st
         yield f"is due at {balance.next_due_at}, but something of it is at {min(dues)}"
 
 
-def _check_chain(
-    balance: Any, transfers: list[Any], parts: dict[tuple[int, int], list[Any]]
-) -> Iterator[str]:
+def _check_chain(balance: Any, transfers: list[Any], parts: dict[Place, list[Allocation]]) -> Iterator[str]:
     """Invariant 5: every hash covers its transfer and the one before, up to the head; sequences have no gap."""
     head, sequence = GENESIS, 0
     for row in transfers:
         if row.sequence not in (sequence, sequence + 1):
             yield f"there is a gap in the sequence before {row.sequence}"
         sequence = row.sequence
-        touched = [(one.lot, one.amount, one.expires_at) for one in parts[row.sequence, row.n]]
+        touched = [(one.lot, one.amount, one.expires_at) for one in parts[place_of(row)]]
         said = chain_hash(head, row[:15], touched)
         if said != bytes(row.hash):
             yield f"the hash of transfer {row.sequence}.{row.n} does not cover what it says"

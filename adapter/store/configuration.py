@@ -44,6 +44,7 @@ def load_catalog(connection: Connection) -> Catalog:
     return Catalog(
         version=0 if configured is None else configured.version,
         publishes=configured is not None and bool(configured.publishes),
+        names_lots=configured is None or bool(configured.names_lots),
         environments={
             row.id: Environment(row.id, row.tenant, row.mode, bytes(row.secret))
             for row in connection.execute(select(t.environments))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.state import Lot, Transaction
 from adapter.store import tables as t
+from adapter.store.allocated import ASKED, allocated
 from adapter.store.bulk import select_by_keys
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
@@ -48,17 +49,17 @@ def set_aside(
         t.transfers,
         key,
         by_change,
-        columns=(*key, "n", "transaction"),
+        columns=(*ASKED, "transaction"),
         where="t.to_account IN ('pending', 'reserved')",
     )
-    transfers = {tuple(row[:5]): by_id[row.transaction] for row in rows if row.transaction in by_id}
-    parts = select_by_keys(
-        connection, t.allocations, (*key, "n"), transfers, columns=(*key, "n", "lot", "amount")
-    )
-    lots = {(row.env, row.member, row.definition, row.lot) for row in parts}
+    own = [row for row in rows if row.transaction in by_id]
+    whose = {tuple(row[:5]): by_id[row.transaction] for row in own}
+    parts = allocated(connection, own)
+    lots = {(one.env, one.member, one.definition, one.lot) for of in parts.values() for one in of}
     known = {
         (row.env, row.member, row.definition, row.id): Lot(*row)
         for row in select_by_keys(connection, t.lots, (*_KEY, "id"), lots, columns=LOT_COLUMNS)
     }
-    for row in sorted(parts, key=lambda row: (*row[:5], row.lot)):
-        yield transfers[tuple(row[:5])], known[row.env, row.member, row.definition, row.lot], row.amount
+    for place in sorted(parts):
+        for one in parts[place]:
+            yield whose[place], known[one.env, one.member, one.definition, one.lot], one.amount

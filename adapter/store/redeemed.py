@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from adapter.book.lots import turn_of
 from adapter.book.state import Account, Lot, Transaction
 from adapter.store import tables as t
+from adapter.store.allocated import ASKED, Place, allocated
 from adapter.store.bulk import for_each, listed_keys, select_by_keys
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
@@ -82,11 +83,11 @@ def spent(
     for one in transactions:
         by_change[one.change_key].append(one)
     key = (*_KEY, "sequence")
-    columns = (*key, "n", "from_account", "to_account", "amount", "transaction")
+    columns = (*ASKED, "from_account", "to_account", "transaction")
     rows = select_by_keys(connection, t.transfers, key, by_change, columns=columns)
     own = {one.id: one for one in transactions}
     moved = [row for row in rows if row.transaction in own and _of_the_cost(row)]
-    parts = _parts(connection, {tuple(row[:5]) for row in moved})
+    parts = _parts(connection, moved)
     sums: dict[int, dict[int | None, int]] = defaultdict(dict)
     lots: dict[int, Lot] = {}
     whose: dict[int, int] = {}
@@ -113,9 +114,10 @@ def moved(connection: Connection, transactions: Collection[Transaction]) -> dict
     by_change = {one.change_key for one in transactions}
     own = {one.id: one for one in transactions}
     key = (*_KEY, "sequence")
-    rows = select_by_keys(connection, t.transfers, key, by_change, columns=(*key, "n", "transaction"))
-    theirs = {tuple(row[:5]): own[row.transaction] for row in rows if row.transaction in own}
-    parts = _parts(connection, set(theirs))
+    rows = select_by_keys(connection, t.transfers, key, by_change, columns=(*ASKED, "transaction"))
+    mine = [row for row in rows if row.transaction in own]
+    theirs = {tuple(row[:5]): own[row.transaction] for row in mine}
+    parts = _parts(connection, mine)
     sums: dict[int, dict[int, int]] = defaultdict(dict)
     lots: dict[int, Lot] = {}
     whose: dict[int, int] = {}
@@ -144,18 +146,15 @@ def _of_the_cost(row: Any) -> bool:
     return took or row.from_account == Account.REDEEMED
 
 
-def _parts(
-    connection: Connection, transfers: Collection[tuple[int, ...]]
-) -> dict[tuple[int, ...], list[tuple[Lot, int]]]:
+def _parts(connection: Connection, transfers: Collection[Any]) -> dict[Place, list[tuple[Lot, int]]]:
     """Return the lots of transfers, in the order of their use."""
-    key = (*_KEY, "sequence", "n")
-    rows = select_by_keys(connection, t.allocations, key, transfers, columns=(*key, "lot", "amount"))
-    wanted = {(row.env, row.member, row.definition, row.lot) for row in rows}
+    given = allocated(connection, transfers)
+    wanted = {(one.env, one.member, one.definition, one.lot) for of in given.values() for one in of}
     lots = {
         row.id: Lot(*row)
         for row in select_by_keys(connection, t.lots, (*_KEY, "id"), wanted, columns=LOT_COLUMNS)
     }
-    found: dict[tuple[int, ...], list[tuple[Lot, int]]] = defaultdict(list)
-    for row in rows:
-        found[tuple(row[:5])].append((lots[row.lot], row.amount))
-    return {key: sorted(some, key=lambda part: turn_of(part[0])) for key, some in found.items()}
+    return {
+        place: sorted([(lots[one.lot], one.amount) for one in of], key=lambda part: turn_of(part[0]))
+        for place, of in given.items()
+    }

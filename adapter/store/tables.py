@@ -60,6 +60,9 @@ configuration = Table(
     Column("id", Integer, primary_key=True, autoincrement=False),  # always 1
     Column("version", BigInteger, nullable=False),  # +1 with every change of this section's tables
     Column("publishes", SmallInteger, nullable=False, server_default="0"),  # 1: messages go to a stream too
+    Column(
+        "names_lots", SmallInteger, nullable=False, server_default="1"
+    ),  # 1: a transfer of one lot names it; 0: versions that look for it in `allocations` may still run
     CheckConstraint("id = 1", name="configuration_one_row"),
 )
 
@@ -361,6 +364,8 @@ transfers = Table(
     Column("occurred_at", BigInteger, nullable=False),
     Column("posted_at", BigInteger, nullable=False),
     Column("hash", LargeBinary, nullable=False),
+    Column("lot", BigInteger),  # the one from and to whose parts all of it moved; else `allocations` say
+    Column("lot_expires_at", BigInteger),  # its expiry as it was then; sealed by the hash
     PrimaryKeyConstraint("env", "member", "definition", "sequence", "n"),
     CheckConstraint("amount > 0", name="transfers_positive"),
     CheckConstraint("from_account != to_account", name="transfers_two_accounts"),
@@ -416,7 +421,7 @@ lots = Table(
     sqlite_with_rowid=False,
 )
 
-allocations = Table(
+allocations = Table(  # of transfers that touched several lots, or none with a part of their amount
     "allocations",
     metadata,
     Column("env", Integer, nullable=False),

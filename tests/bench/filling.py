@@ -258,9 +258,8 @@ def _of_members(shop: Shop, *, postgres: bool) -> dict[Table, dict[str, Any]]:
     return {
         t.transfers: {
             "member": member, "sequence": sequence, "order_ref": ref, "transaction": transaction, "event": event,
-            "occurred_at": at, "posted_at": at, "hash": _random(2, postgres=postgres),
+            "occurred_at": at, "posted_at": at, "hash": _random(2, postgres=postgres), "lot": lot, "lot_expires_at": ends,
         },
-        t.allocations: {"member": member, "sequence": sequence, "lot": lot, "expires_at": ends},
         t.lots: {"member": member, "id": lot, "order_ref": ref, "earned_at": at, "expires_at": ends, "due_at": ends},
         t.balances: {
             "member": member, "available": points, "earned": points, "sequence": ROUNDS, "next_due_at": ends,
@@ -308,6 +307,6 @@ def _samples(engine: Engine) -> _Samples:
 
 
 _FILLED = (
-    t.events, t.orders, t.transactions, t.messages, t.transfers, t.allocations, t.lots, t.balances, t.members,
+    t.events, t.orders, t.transactions, t.messages, t.transfers, t.lots, t.balances, t.members,
     t.people, t.identities, t.deliveries, t.attempts,
 )  # fmt: skip

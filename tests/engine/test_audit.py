@@ -14,7 +14,20 @@ from adapter.engine.rebuild import rebuild
 from adapter.events import Event, EventType
 from adapter.program.model import Program
 from adapter.store import tables as t
-from tests.shop import DAY, NOW, configure, customer, line, paid, placed, play, recorded, refunded, shipped
+from tests.shop import (
+    DAY,
+    NOW,
+    configure,
+    customer,
+    line,
+    paid,
+    placed,
+    play,
+    recorded,
+    refunded,
+    shipped,
+    tell_lots,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,9 +61,10 @@ def read(_source: Source, raw: RawEvent) -> RecordEvent:
     return recorded(*events, received_at=raw.received_at)
 
 
-def live_through(engine: Engine) -> None:
+def live_through(engine: Engine, *, names_lots: bool = True) -> None:
     """A few orders, a wait that ends, points that run out, and a customer who wants to be forgotten."""
     configure(engine, MAIN)
+    tell_lots(engine, in_transfers=names_lots)
     play(engine, LIFE, sizes=[4])
     for days in (2, 40):
         with engine.connect() as connection:
@@ -146,9 +160,9 @@ ONE = "sequence = 1 AND n = 0 AND member = (SELECT min(member) FROM transfers)"
                 "posted_at = posted_at - 1",
             )
         ),
-        (f"UPDATE allocations SET amount = amount + 1 WHERE {ONE}", "its lots"),
-        (f"UPDATE allocations SET expires_at = 5 WHERE {ONE}", "does not cover what it says"),
-        (f"DELETE FROM allocations WHERE {ONE}", "names no lot"),
+        (f"UPDATE transfers SET lot = lot + 1 WHERE {ONE}", "its allocations say"),
+        (f"UPDATE transfers SET lot_expires_at = 5 WHERE {ONE}", "does not cover what it says"),
+        (f"UPDATE transfers SET lot = NULL WHERE {ONE}", "names no lot"),
         ("UPDATE lots SET pending = pending + 3", "its allocations say"),
         ("UPDATE lots SET available = available + 3", "its lots add up to"),
         ("DELETE FROM lots", "but its lots add up to"),
@@ -168,6 +182,25 @@ def test_audit_names_each_corruption(database: Engine, statement: str, named: st
     live_through(database)
     empty = "''" if database.dialect.name == "sqlite" else "''::bytea"
     corrupt(database, statement.replace(":empty", empty))
+    found = audit(database)
+    assert any(named in violation for violation in found), found
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        (f"UPDATE allocations SET amount = amount + 1 WHERE {ONE}", "its lots"),
+        (f"UPDATE allocations SET expires_at = 5 WHERE {ONE}", "does not cover what it says"),
+        (f"DELETE FROM allocations WHERE {ONE}", "names no lot"),
+        (f"UPDATE transfers SET lot = 5 WHERE {ONE}", "moves 89, its lots 178"),
+    ],
+)
+def test_audit_names_corruptions_of_lots_that_are_told_apart(
+    database: Engine, statement: str, named: str
+) -> None:
+    live_through(database, names_lots=False)
+    assert audit(database) == []
+    corrupt(database, statement)
     found = audit(database)
     assert any(named in violation for violation in found), found
 

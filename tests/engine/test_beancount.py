@@ -20,6 +20,7 @@ from sqlalchemy import select
 
 from adapter.program.model import Program
 from adapter.store import tables as t
+from adapter.store.allocated import allocated
 from adapter.store.database import open_database
 from tests.shop import DAY, NOW, begin, configure, enrol, play
 
@@ -58,15 +59,17 @@ def taken_by_us(engine: Engine, history: list[Step]) -> Taken:
         ends = {} if days is None else {"points_end_at": NOW + days * DAY}
         (outcome,) = play(engine, [begin(MEMBER, number, kind, amount, complete=True, **ends)])
         assert outcome.error is None
-    lots, allocations = t.lots.c, t.allocations.c
+    lots = t.lots.c
     with engine.connect() as connection:
         numbers = {
             lot: number
             for number, lot in enumerate(connection.execute(select(lots.id).order_by(lots.id)).scalars())
         }
         taken: dict[int, dict[int, int]] = defaultdict(dict)
-        for row in connection.execute(select(t.allocations).order_by(allocations.sequence)):
-            taken[row.sequence][numbers[row.lot]] = row.amount
+        transfers = connection.execute(select(t.transfers)).all()
+        for parts in allocated(connection, transfers).values():
+            for one in parts:
+                taken[one.sequence][numbers[one.lot]] = one.amount
     debiting = [sequence for sequence, step in enumerate(history, 1) if step[0] == "debit"]
     return [taken[sequence] for sequence in debiting]
 

@@ -280,7 +280,8 @@ def test_subscribers_hear_of_each_move(database: Engine) -> None:
     with database.connect() as connection:
         query = select(t.messages.c.body).where(t.messages.c.type == "redemption.reversed")
         data = orjson.loads(connection.execute(query).scalar_one())["data"]
-        query = select(t.messages.c.body).where(t.messages.c.type == "redemption.created")
+        began = select(t.messages.c.body).where(t.messages.c.type == "redemption.created")
+        query = began.order_by(t.messages.c.id)
         created = [orjson.loads(body)["data"] for body in connection.execute(query).scalars()]
     assert (data["redemption"], data["state"], data["reason"]) == (
         "rdm_000000000001j",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, select
 
 from adapter.clock import LATEST
 from adapter.store import tables as t
+from adapter.store.allocated import by_transfer, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,18 +68,16 @@ class Account:
 
 def broken(connection: Connection) -> Iterator[str]:
     """Go through every transfer that there ever was, and say where it broke a rule."""
-    parts = defaultdict(list)
-    for row in connection.execute(select(t.allocations)):
-        parts[row.member, row.sequence, row.n].append(row)
     free = set(connection.execute(select(t.lots.c.id).where(t.lots.c.order_ref.is_(None))).scalars())
     c = t.transfers.c
     rows = connection.execute(select(t.transfers).order_by(c.member, c.definition, c.sequence, c.n)).all()
+    parts = by_transfer(rows, connection.execute(select(t.allocations)))
     for _, group in groupby(rows, key=lambda row: (row.member, row.definition)):
         account = Account(free)
         for sequence, change in groupby(group, key=lambda row: row.sequence):
             touched: set[int] = set()
             for row in change:
-                mine = parts[row.member, row.sequence, row.n]
+                mine = parts[place_of(row)]
                 yield from account.move(row, mine)
                 touched |= {part.lot for part in mine}
                 posted_at = row.posted_at

@@ -10,12 +10,12 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, insert, inspect, select, text
 
 from adapter.errors import ConfigurationError
 from adapter.store import tables as t
 from adapter.store.database import open_database
-from adapter.store.migrate import INI, migrate, require_current
+from adapter.store.migrate import INI, _config, migrate, require_current
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,3 +133,18 @@ def test_postgresql_vacuums_sooner_where_rows_are_removed(bare: Engine) -> None:
     with bare.connect() as connection:
         tables = set(connection.execute(text(f"{query} AND relnamespace = 'bare'::regnamespace")).scalars())
     assert tables == {"messages", "deliveries", "attempts", "idempotency_keys"}
+
+
+def test_a_server_that_is_in_use_goes_on_as_its_older_versions_read(bare: Engine) -> None:
+    """Those may run beside this one; an empty database, or an embedded one, has nobody beside it."""
+    row = insert(t.configuration).values(id=1, version=1)
+    with bare.begin() as connection:
+        command.upgrade(_config(connection), "0023")
+        connection.execute(row)
+    migrate(bare)
+    names = select(t.configuration.c.names_lots)
+    with bare.begin() as connection:
+        assert connection.execute(names).scalar_one() == int(bare.dialect.name == "sqlite")
+        connection.execute(t.configuration.delete())
+        connection.execute(row)
+        assert connection.execute(names).scalar_one() == 1

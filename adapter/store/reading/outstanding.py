@@ -24,11 +24,13 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    union_all,
 )
 
 from adapter.book.state import Account
 from adapter.clock import to_datetime
 from adapter.store import tables as t
+from adapter.store.allocated import PLACE
 from adapter.store.reading.holders import Range, ranges
 
 if TYPE_CHECKING:
@@ -125,7 +127,6 @@ def _net(table: Any, account: str, amount: ColumnElement[int]) -> ColumnElement[
 
 
 _OWNER = ("env", "member", "definition")
-_TRANSFER = (*_OWNER, "sequence", "n")
 
 
 def _ends() -> ColumnElement[int]:
@@ -146,15 +147,25 @@ def _lots(env: int, members: Range, now: Millis, as_of: Millis | None) -> Any:
         query = select(*keys, *(func.sum(lots.c[part]) for part in PARTS)).select_from(lots)
         return query.join(balances, whose).where(_within(lots, env, members)).group_by(*keys)
     given, moved = t.allocations, t.transfers
-    return (
-        select(*keys, *(_net(moved, part, given.c.amount) for part in PARTS))
-        .select_from(given)
-        .join(moved, and_(*(moved.c[name] == given.c[name] for name in _TRANSFER)))
-        .join(lots, and_(*(lots.c[name] == given.c[name] for name in _OWNER), lots.c.id == given.c.lot))
-        .join(balances, whose)
-        .where(_within(given, env, members), moved.c.posted_at <= as_of)
-        .group_by(*keys)
-    )
+    named = [key.label(name) for key, name in zip(keys, ("definition", "quarter", "over"), strict=True)]
+    of_transfer = and_(*(moved.c[name] == given.c[name] for name in PLACE))
+
+    def made(names: Any, amount: ColumnElement[int], origin: Any) -> Any:
+        """Make the lots again that a table names: they are the sums of what it says they gave and took."""
+        theirs = and_(*(lots.c[name] == names.c[name] for name in _OWNER), lots.c.id == names.c.lot)
+        return (
+            select(*named, *(_net(moved, part, amount).label(part) for part in PARTS))
+            .select_from(origin)
+            .join(lots, theirs)
+            .join(balances, whose)
+            .where(_within(names, env, members), moved.c.posted_at <= as_of)
+            .group_by(*keys)
+        )
+
+    apart = made(given, given.c.amount, given.join(moved, of_transfer))
+    both = union_all(made(moved, moved.c.amount, moved), apart).subquery("both").c
+    same = (both.definition, both.quarter, both.over)
+    return select(*same, *(func.sum(both[part]) for part in PARTS)).group_by(*same)
 
 
 def _flows(env: int, members: Range, as_of: Millis | None) -> Any:
