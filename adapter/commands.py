@@ -220,6 +220,7 @@ class MoveVoucher(Asked, frozen=True, kw_only=True, tag="move_voucher", gc=False
     """Redeem or revoke a voucher. `order` is (source, the shop's id) of the order that used it.
 
     Held, it is kept for whoever drew the id `hold` until `until`, who redeems or releases it by that; nobody else uses it.
+    It can be held and released again and again: the caller draws an `id` for these, which tells each from the others.
 
     One that a rule attributed is named by its `occasion` (program, rule, occasion) besides: its id is drawn anew where
     the book is made again.
@@ -233,6 +234,7 @@ class MoveVoucher(Asked, frozen=True, kw_only=True, tag="move_voucher", gc=False
     reason: str | None = None
     hold: int | None = None
     until: Millis | None = None
+    id: int | None = None
 
 
 class PlaceOrder(Asked, frozen=True, kw_only=True, tag="place_order", gc=False):

@@ -202,6 +202,11 @@ def _touch_voucher(command: MoveVoucher, touched: Touched) -> None:
         touched.occasions.add((command.env, command.member, *command.occasion))
 
 
+def _entry_of_move(command: MoveVoucher) -> str:
+    entry = f"voucher:{command.voucher}:{command.state}"
+    return entry if command.id is None else f"{entry}:{command.id}"
+
+
 def _touch_enrol(command: EnrolMember, touched: Touched) -> None:
     touched.members.add((command.env, command.id))
     customers = (*(() if command.customer is None else (command.customer,)), *command.also)
@@ -270,9 +275,7 @@ WAYS: dict[type[ApiCommand], Way] = {
     AttributeVoucher: Way(
         "voucher", attribute_voucher, _touch_attribute, lambda command: f"voucher:{command.id}"
     ),
-    MoveVoucher: Way(
-        "voucher", move_voucher, _touch_voucher, lambda command: f"voucher:{command.voucher}:{command.state}"
-    ),
+    MoveVoucher: Way("voucher", move_voucher, _touch_voucher, _entry_of_move),
     PlaceOrder: Way("balance_order", place_order, _touch_place, lambda command: f"order:{command.id}"),
     AssignTier: Way("tier", assign_tier, _touch_member, lambda command: f"tier:{command.id}"),
     Advise: Way("advice", advise, _touch_advise, lambda command: f"advise:{command.id}"),

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PREFIX = "GIFT"
+AGAIN = ("held", "released")  # what a voucher can be more than once
 State = Literal["active", "redeemed", "revoked", "expired"]
 Reason = Annotated[str, Field(max_length=500)]
 Code = Annotated[str, StringConstraints(to_upper=True, pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{3,63}$")]
@@ -225,6 +226,7 @@ def move_voucher(
         occasion=(found.program, found.rule or "", found.occasion or "") if of_rule else None,
         state=state,
         received_at=call.now,
+        id=ids.new_id(call.now) if state in AGAIN else None,
         **{"once": once_of(call), **more},
     )
     return ask(call, command, view or _row_view)

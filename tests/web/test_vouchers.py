@@ -101,6 +101,21 @@ def test_a_revoked_voucher_cannot_be_used(member: Web) -> None:
     sound(member)
 
 
+def test_a_voucher_is_held_as_often_as_somebody_is_about_to_use_it(member: Web) -> None:
+    url = f"{URL}/{give(member)['id']}"
+    first = member.post(f"{url}/hold", {"ttl": 60})["hold"]
+    assert member.post(f"{url}/hold", {"ttl": 60}, status=409)["code"] == "voucher_held"
+    member.now += 60_000
+    second = member.post(f"{url}/hold", {"ttl": 60})["hold"]
+    for _ in range(2):
+        member.post(f"{url}/release", {})
+    third = member.post(f"{url}/hold", {"ttl": 60})["hold"]
+    member.post(f"{url}/release", {"hold": third})
+    assert len({first, second, third}) == 3
+    assert member.post(f"{url}/redeem")["state"] == "redeemed"
+    sound(member)
+
+
 def test_past_its_end_it_has_expired(member: Web) -> None:
     """The end is half-open; the sweep writes down and tells what was so without it."""
     given = give(member, expires_at="2026-11-19T11:06:40Z")  # a day later
