@@ -150,7 +150,7 @@ def review_tiers(work: WorkingSet, key: MemberProgram, program: Program, cause: 
             _note(ladder, None, work.now, Cause("member.enrolled", work.now, cause.event))
         while (at := next_deadline(ladder)) is not None and at <= work.now:
             _follow(ladder, at, Cause("time.elapsed", at))
-            standing.reviewed_at = at
+            standing.reviewed_at = max(standing.reviewed_at, at)
             work.standings.mark(standing.key)
         _follow(ladder, work.now, cause)
 
@@ -165,7 +165,7 @@ def next_deadline(ladder: Ladder) -> Millis | None:
         if rule in rules
     ]
     until = standing.assigned_until
-    if until is not None and after < until < LATEST:
+    if until is not None and until < LATEST:  # be it before the last look, where a clock went back
         dues.append(until)
     if group.rolling and "real_time" in rules:
         dues.append(_next_drop(ladder, after))

@@ -376,6 +376,17 @@ def test_an_assignment_for_good_ends_by_hand(database: Engine) -> None:
     sound(database)
 
 
+def test_an_assignment_ends_though_the_clock_went_back_behind_the_last_look(database: Engine) -> None:
+    configure(database, program())
+    play(database, [order("1", "120.00")])
+    play(database, [assigned(database, "gold", NOW - DAY)], now=NOW - 2 * DAY)
+    sweep(database, NOW - DAY)
+    assert stands(database)[0] == "silver"
+    sweep(database, NOW + DAY)
+    assert history(database) == [(None, "basic"), ("basic", "silver"), ("silver", "gold"), ("gold", "silver")]
+    sound(database)
+
+
 def test_a_tier_that_is_gone_is_refused(database: Engine) -> None:
     configure(database, program())
     play(database, [recorded(customer())])
