@@ -9,6 +9,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -34,6 +35,8 @@ SETTINGS = {
     "LOG__FORMAT": "json",
 }
 """Impatient, so that a run sees in a minute what a patient service does in an hour."""
+
+_NUMBERS = count()
 
 
 def wait_until(what: Callable[[], bool], seconds: float) -> bool:
@@ -116,9 +119,7 @@ class Machine:
 
     def order(self, role: str, point: str, how: str, passes: int) -> None:
         """Have a process send itself a signal where it comes to a point."""
-        new = self.folder / "order"
-        new.write_text(f"{how} {passes}")
-        new.replace(self.folder / f"{role}.{point}")
+        self._put(f"{role}.{point}", f"{how} {passes}")
 
     def ordered(self, role: str, point: str) -> bool:
         """Return whether an order was not taken yet."""
@@ -134,9 +135,13 @@ class Machine:
 
     def set_clock(self, wrong_by_ms: int) -> None:
         """Let the clock of this machine be wrong from now on."""
-        new = self.folder / "new clock"
-        new.write_text(str(wrong_by_ms))
-        new.replace(self.folder / "clock")
+        self._put("clock", str(wrong_by_ms))
+
+    def _put(self, name: str, content: str) -> None:
+        """Write a file that others find whole or not at all, whoever else writes one like it at the same time."""
+        new = self.folder / f"new-{next(_NUMBERS)}"
+        new.write_text(content)
+        new.replace(self.folder / name)
 
     def alive(self) -> dict[psutil.Process, str]:
         """Return every process that was ever a part of it and lives, with its role."""
