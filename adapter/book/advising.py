@@ -5,10 +5,10 @@ One advice is outstanding at most: another one, or clearing, ends it. Those that
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adapter.book.refusals import member_refusal
+from adapter.book.rows import row_of
 from adapter.book.state import Advice
 from adapter.outcome import Outcome
 
@@ -53,4 +53,4 @@ def advice_of(work: WorkingSet, env: int, member: int) -> str | None:
 
 def _told(advice: Advice, event: int) -> Outcome:
     state = "outstanding" if advice.cleared_at is None else "cleared"
-    return Outcome(event=event, state=state, row=asdict(advice))
+    return Outcome(event=event, state=state, row=row_of(advice))

@@ -6,9 +6,9 @@ so the two can never disagree.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from adapter.book.rows import row_of
 from adapter.book.state import BalanceOrder
 from adapter.book.transacting import begin_transaction
 from adapter.commands import BeginTransaction
@@ -51,5 +51,5 @@ def place_order(work: WorkingSet, command: PlaceOrder, event: int) -> Outcome:
         work.now,
     )
     work.placed.append(order)
-    row = {"order": asdict(order), "transaction": outcome.row}
+    row = {"order": row_of(order), "transaction": outcome.row}
     return Outcome(event=event, state=outcome.state, row=row)

@@ -6,10 +6,10 @@ taken, the rest becomes owed; and each is flagged, for a person to look at and c
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from adapter.book.redemptions import move_on, take_again
+from adapter.book.rows import row_of
 from adapter.book.state import RedemptionState
 from adapter.outcome import Outcome
 from adapter.points import points
@@ -57,4 +57,4 @@ def clear_flag(work: WorkingSet, command: ClearFlag, event: int) -> Outcome:
     redemption.flag_cleared_at, redemption.flag_note = work.now, command.note
     redemption.updated_at = work.now
     work.redemptions.mark(redemption.id)
-    return Outcome(event=event, state="cleared", row=asdict(redemption) | {"notes": []})
+    return Outcome(event=event, state="cleared", row=row_of(redemption) | {"notes": []})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from adapter.book.advising import advice_of
@@ -11,6 +11,7 @@ from adapter.book.elapsing import let_time_pass, plan_next
 from adapter.book.lots import land, take, turn_of
 from adapter.book.posting import finish
 from adapter.book.refusals import insufficient, member_refusal, program_refusal
+from adapter.book.rows import row_of
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Lot, Transaction
 from adapter.book.transfers import Cause, Change, move
@@ -66,7 +67,7 @@ def transfer_points(work: WorkingSet, command: TransferPoints, event: int) -> Ou
         land(taken, lot, amount, origin=Account.MOVED, transaction=credit.id)
         work.keep_lots(taken, [lot])
     _close(work, taken, credit)
-    return Outcome(event=event, state="completed", row={"debit": asdict(debit), "credit": asdict(credit)})
+    return Outcome(event=event, state="completed", row={"debit": row_of(debit), "credit": row_of(credit)})
 
 
 def _blocked(work: WorkingSet, env: int, giver: int) -> Outcome | None:

@@ -53,11 +53,8 @@ class Wish:
 def refusal(work: WorkingSet, wish: Wish, program: Program) -> Outcome | None:
     """Return why this cannot be redeemed now, None where nothing of this module keeps it back."""
     env, member, definition = wish.key
-    known = {one.id for one in work.redemptions.values()}
-    stored = [one for one in work.locking if one.id not in known]
-    lock = lock_of(
-        (one for one in (*work.redemptions.values(), *stored) if one.balance_key == wish.key), work.now
-    )
+    stored = (one for one in work.locking if one.balance_key == wish.key and one.id not in work.redemptions)
+    lock = lock_of((*work.redemptions.of(wish.key), *stored), work.now)
     if lock is not None:
         return _locked(lock, work.now)
     decimals = work.catalog.definitions[env, definition].decimals
@@ -75,7 +72,7 @@ def refusal(work: WorkingSet, wish: Wish, program: Program) -> Outcome | None:
 
 def redeemed_today(work: WorkingSet, key: BalanceKey, since: Millis) -> int:
     """Return how many points the redemptions of a day count, those of this very batch too."""
-    ours = sum(counted(one, since, work.now) for one in work.redemptions.values() if one.balance_key == key)
+    ours = sum(counted(one, since, work.now) for one in work.redemptions.of(key))
     return work.redeemed_today.get(key, 0) + ours
 
 

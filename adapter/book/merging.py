@@ -209,6 +209,7 @@ def _hand_on_redemptions(work: WorkingSet, env: int, old: int, into: int) -> Non
             spent[:] = [
                 (work.lots.get((*redemption.balance_key, lot.id)) if lot else None, n) for lot, n in spent
             ]
+    work.redemptions.regroup()
 
 
 def _hand_on_vouchers(work: WorkingSet, env: int, old: int, into: int) -> None:

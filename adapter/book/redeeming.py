@@ -12,7 +12,6 @@ What the API moved, no order's facts move any more; what they moved, it may stil
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -29,6 +28,7 @@ from adapter.book.lots import take
 from adapter.book.posting import finish, tell_redemptions
 from adapter.book.redemptions import come_back, hold, let_go, move_on, spend, use_held
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
+from adapter.book.rows import row_of
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Redemption, RedemptionState
 from adapter.book.transfers import Cause
@@ -143,7 +143,7 @@ def move_redemption(work: WorkingSet, command: MoveRedemption, event: int) -> Ou
 
 def told(redemption: Redemption, event: int, notes: list[str] | None = None) -> Outcome:
     """Return the answer: the redemption, and what whoever moved it has to know."""
-    row: dict[str, Any] = asdict(redemption) | {"notes": notes or []}
+    row: dict[str, Any] = row_of(redemption) | {"notes": notes or []}
     return Outcome(event=event, state=redemption.state, row=row)
 
 

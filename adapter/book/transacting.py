@@ -6,7 +6,6 @@ depends on when the sweep came by. What is refused moves nothing of its own.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -21,6 +20,7 @@ from adapter.book.phases import give_back, set_aside
 from adapter.book.posting import finish
 from adapter.book.rationing import over_limit
 from adapter.book.refusals import insufficient, member_refusal, moved_on, program_refusal
+from adapter.book.rows import row_of
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Account, Balance, Lot, Transaction
 from adapter.book.transfers import Cause, move
@@ -183,7 +183,7 @@ def close_transaction(work: WorkingSet, change: Change, transaction: Transaction
 
 def told(transaction: Transaction, balance: Balance, event: int) -> Outcome:
     """Return the answer: the transaction and the accounts of its balance as they are then."""
-    row: dict[str, Any] = asdict(transaction)
+    row: dict[str, Any] = row_of(transaction)
     accounts: dict[str, int | str] = {
         "pending": balance.pending,
         "available": balance.available,

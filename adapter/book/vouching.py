@@ -5,13 +5,13 @@ What is refused moves nothing, but subscribers may hear of it.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import orjson
 
 from adapter.book.links import code_taken
 from adapter.book.refusals import member_refusal, moved_on
+from adapter.book.rows import row_of
 from adapter.book.using import use_known
 from adapter.book.voucher import Voucher, VoucherState
 from adapter.book.voucher_news import tell_voucher, tell_voucher_failed
@@ -142,4 +142,4 @@ def lapse_voucher(work: WorkingSet, command: LapseVoucher) -> None:
 
 
 def _told(voucher: Voucher, event: int) -> Outcome:
-    return Outcome(event=event, state=voucher.state, row=asdict(voucher))
+    return Outcome(event=event, state=voucher.state, row=row_of(voucher))

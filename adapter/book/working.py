@@ -6,15 +6,15 @@ afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from adapter.book.idling import coming_of, let_idle_end
 from adapter.book.lots import turn_of
+from adapter.book.rows import BalanceRows, Rows
 from adapter.book.settle import NeedsLots
 from adapter.book.state import Advice, Balance, BalanceOrder, Lot, Order, Redemption, Transaction
 from adapter.book.transfers import Cause, Change
@@ -22,6 +22,7 @@ from adapter.clock import Millis
 from adapter.program.reminding import reminds_at
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from decimal import Decimal
 
     from adapter.book.membership import Bonus, MeasureKey, Membership, Standing, TierChange
@@ -29,71 +30,6 @@ if TYPE_CHECKING:
     from adapter.catalog import Catalog
     from adapter.program.model import Program
     from connectors.vendor import Vendor
-
-Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
-
-
-class Rows(Generic[Key, Value]):
-    """Rows by key; which of them have to be written, and which of those are new.
-
-    New rows are inserted and never overwrite: where another door inserted the same row first, the batch is decided
-    again on what that one wrote.
-    """
-
-    def __init__(self) -> None:
-        self._rows: dict[Key, Value] = {}
-        self._stored: set[Key] = set()
-        self._changed: dict[Key, None] = {}
-
-    def load(self, key: Key, value: Value) -> None:
-        """Keep a row as the database has it."""
-        self._rows[key] = value
-        self._stored.add(key)
-
-    def add(self, key: Key, value: Value) -> Value:
-        """Keep a row that the database does not have, to be written once it is marked."""
-        return self._rows.setdefault(key, value)
-
-    def get(self, key: Key) -> Value | None:
-        return self._rows.get(key)
-
-    def __contains__(self, key: Key) -> bool:
-        return key in self._rows
-
-    def amend(self, key: Key, value: Value) -> None:
-        """Exchange a row for what a statement about many rows makes of it; one that is new is inserted as that."""
-        self._rows[key] = value
-
-    def put(self, key: Key, value: Value) -> Value:
-        """Add or replace a row, to be written."""
-        self._rows[key] = value
-        self._changed[key] = None
-        return value
-
-    def mark(self, key: Key) -> None:
-        """Note that the row under this key was changed in place."""
-        self._changed[key] = None
-
-    def drop(self, key: Key) -> None:
-        """Let go of a row that is deleted in this batch; what is put under its key later is new."""
-        self._rows.pop(key, None)
-        self._changed.pop(key, None)
-        self._stored.discard(key)
-
-    def new(self) -> list[tuple[Key, Value]]:
-        """Return the rows to insert."""
-        return [(key, self._rows[key]) for key in self._changed if key not in self._stored]
-
-    def updated(self) -> list[tuple[Key, Value]]:
-        """Return the stored rows to overwrite; the batch holds their locks."""
-        return [(key, self._rows[key]) for key in self._changed if key in self._stored]
-
-    def items(self) -> Iterable[tuple[Key, Value]]:
-        return self._rows.items()
-
-    def values(self) -> Iterable[Value]:
-        return self._rows.values()
 
 
 @dataclass(slots=True)
@@ -239,7 +175,7 @@ class WorkingSet:
     occasions: dict[Occasion, int | None] = field(default_factory=dict)  # vouchers; None: there is none
     codes: dict[tuple[int, str], int] = field(default_factory=dict)  # those of vouchers, by (env, code)
     newest_advice: dict[tuple[int, int], Advice] = field(default_factory=dict)  # by (env, member)
-    redemptions: Rows[int, Redemption] = field(default_factory=Rows)
+    redemptions: BalanceRows[Redemption] = field(default_factory=BalanceRows)
     locking: list[Redemption] = field(
         default_factory=list
     )  # those stored that lock the balances to redeem from

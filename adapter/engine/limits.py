@@ -23,8 +23,8 @@ def load_limits(connection: Connection, work: WorkingSet, touched: Touched) -> N
     work.locking += locking(connection, touched.redeems, work.now)
     days = {key: began for key in touched.redeems if (began := _day_began(work, key)) is not None}
     for key, amount in redeemed_since(connection, days, work.now).items():
-        known = (one for one in work.redemptions.values() if one.balance_key == key)
-        work.redeemed_today[key] = amount - sum(counted(one, days[key], work.now) for one in known)
+        known = sum(counted(one, days[key], work.now) for one in work.redemptions.of(key))
+        work.redeemed_today[key] = amount - known
 
 
 def load_booked(connection: Connection, work: WorkingSet, touched: Touched) -> None:

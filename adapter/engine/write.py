@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cache
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Table, text
 
 from adapter.book import facts as order_facts
-from adapter.book.working import Message, Rows, StoredEvent, WorkingSet
+from adapter.book.working import Message, StoredEvent, WorkingSet
 from adapter.commands import RecordEvent
 from adapter.engine.journal import scrub
 from adapter.store import tables as t
@@ -34,6 +34,9 @@ from adapter.store.rows import (
     TRANSACTION_COLUMNS,
     VOUCHER_COLUMNS,
 )
+
+if TYPE_CHECKING:
+    from adapter.book.rows import Rows
 
 Recorded = list[tuple[RecordEvent, StoredEvent]]
 

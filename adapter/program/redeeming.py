@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import ROUND_DOWN, ROUND_UP, Context, Decimal, localcontext
 from enum import StrEnum
+from functools import cache
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -86,7 +87,12 @@ def money_text(money: Decimal, rules: Redeeming) -> str:
 
 
 def _smallest(rules: Redeeming) -> Decimal:
-    return Decimal(1).scaleb(-2 if rules.currency is None else -EXPONENTS[rules.currency])
+    return _unit(2 if rules.currency is None else EXPONENTS[rules.currency])
+
+
+@cache
+def _unit(decimals: int) -> Decimal:
+    return Decimal(1).scaleb(-decimals)
 
 
 def day_began(now: Millis, rules: Redeeming, timezone: str) -> Millis:
