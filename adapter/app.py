@@ -122,6 +122,7 @@ def _beside(stack: ExitStack, name: str, run: Callable[[], None]) -> None:
 
 def run_stream(settings: Settings, socket: str | None) -> None:
     """Be the event stream until told to stop: publish messages, and offer events to the door behind a socket or our own."""
+    from adapter.store.bell import listen
     from adapter.store.configuration import CatalogCache
     from adapter.stream.consumer import Consumer
     from adapter.stream.nats import NatsBroker
@@ -145,16 +146,16 @@ def run_stream(settings: Settings, socket: str | None) -> None:
             holder = f"{platform.node()}:{os.getppid()}"  # our parent starts one of us at a time
             publisher = Publisher(engine, catalog, broker(), clock.now, wanted, holder=holder)
             stack.callback(publisher.close)
-            parts.append(
-                partial(repeat, publisher.turn, stop, idle_s=wanted.poll_s, retry_s=wanted.retry_after_s)
-            )
+            rest = partial(publisher.rest, stop)
+            parts.append(partial(repeat, publisher.turn, stop, rest=rest, retry_s=wanted.retry_after_s))
+            parts.append(partial(listen, engine, publisher.wake, stop))
         if wanted.consume:
             offer = stack.enter_context(_offering(settings, engine, socket))
             for source, stream in wanted.consume:
                 consumer = Consumer(
                     source, stream, broker(), offer, catalog, connectors=CONNECTORS, settings=wanted
                 )
-                parts.append(partial(repeat, consumer.turn, stop, idle_s=0, retry_s=wanted.retry_after_s))
+                parts.append(partial(repeat, consumer.turn, stop, retry_s=wanted.retry_after_s))
         run_together(parts, stop)
 
 

@@ -84,7 +84,7 @@ class Dispatcher:
         self._unrecorded: list[Attempt] = []
         self._unsent: list[Claimed] = []
         self._part = part
-        self._asked: tuple[Catalog, str] | None = None
+        self._asked: tuple[Catalog, str | None] | None = None
         self._kept_house_at = float("-inf")
         sender = Sender(self._settings, resolve=resolve, vendors=vendors)
         threads = self._settings.workers + self._settings.slow_workers
@@ -236,18 +236,20 @@ class Dispatcher:
         self, catalog: Catalog, now: Millis, now_s: float, connection: Connection | None = None
     ) -> dict[Key, int]:
         """Return how many requests to begin to each endpoint that has something due."""
-        if not self._slots.any_free(now_s):
+        asked = self._asked_for(catalog)
+        if asked is None or not self._slots.any_free(now_s):
             return {}
         with nullcontext(connection) if connection else self._engine.connect() as reading:
-            due = claim.waiting(reading, self._enabled(catalog), now)
+            due = claim.waiting(reading, asked, now)
         able = self._slots.open_to([catalog.endpoints[key] for key in due], now_s)
         return self._slots.deal(able, now_s)
 
-    def _enabled(self, catalog: Catalog) -> str:
-        """Return which endpoints to ask for: written once for each state of what is configured."""
+    def _asked_for(self, catalog: Catalog) -> str | None:
+        """Return which endpoints to ask for, or None: written once for each state of what is configured."""
         if self._asked is None or self._asked[0] is not catalog:
             enabled = [key for key, endpoint in catalog.endpoints.items() if endpoint.state == "enabled"]
-            self._asked = catalog, claim.asked_for(filter(self._is_mine, enabled))
+            mine = list(filter(self._is_mine, enabled))
+            self._asked = catalog, claim.asked_for(mine) if mine else None
         return self._asked[1]
 
     def _is_mine(self, key: Key) -> bool:

@@ -1,4 +1,4 @@
-"""A bell between machines: a door rings when it has committed, and who sends hears it, instead of looking again and again.
+"""A bell between machines: a door rings when it has committed, and who sends or publishes hears it, and need not look.
 
 PostgreSQL carries it, as NOTIFY and LISTEN. It is rung after the commit and beside it: a NOTIFY within would have the
 commits of all doors wait for one another. What nobody heard is found all the same, by whoever looks next; so a ring may

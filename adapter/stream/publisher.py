@@ -7,6 +7,7 @@ nothing happened; between its answer and our mark the message is published again
 from __future__ import annotations
 
 import re
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from adapter.stream.broker import Broker
     from adapter.stream.settings import StreamSettings
 
+STOP_WITHIN_S = 0.5
 LEASE_MS = 30_000
 LEFT_MS = 15_000
 """A lease that is about to end is made longer first: a batch must be through with the broker before another begins."""
@@ -60,6 +62,19 @@ class Publisher:
         self._settings = settings
         self._lease = outbox.Lease(settings.publish, holder, 0)
         self._begun = False
+        self._woken = threading.Event()
+
+    def wake(self) -> None:
+        """Say that something may be there. Who lets another one publish goes on looking now and then."""
+        if self._lease.until:
+            self._woken.set()
+
+    def rest(self, stop: threading.Event) -> None:
+        """Wait until woken or told to stop, at most as long as one waits between two looks."""
+        left_s = self._settings.poll_s
+        while left_s > 0 and not stop.is_set() and not self._woken.wait(min(left_s, STOP_WITHIN_S)):
+            left_s -= STOP_WITHIN_S
+        self._woken.clear()
 
     def turn(self) -> bool:
         """Publish a batch; return whether there was one.
@@ -93,8 +108,7 @@ class Publisher:
             return True
         lease = self._longer(now)
         held = in_unit_of_work(self._engine, partial(outbox.hold, lease=lease, now=now))
-        if held:
-            self._lease = lease
+        self._lease = lease if held else replace(lease, until=0)
         return held
 
     def _longer(self, now: Millis) -> outbox.Lease:

@@ -31,11 +31,18 @@ def run_together(parts: Sequence[Callable[[], None]], stop: threading.Event) -> 
         one.result()
 
 
-def repeat(turn: Callable[[], bool], stop: threading.Event, *, idle_s: float, retry_s: float) -> None:
-    """Take turns until told to stop; wait a little after one that found nothing, longer where something is away."""
+def repeat(
+    turn: Callable[[], bool],
+    stop: threading.Event,
+    *,
+    rest: Callable[[], object] | None = None,
+    retry_s: float,
+) -> None:
+    """Take turns until told to stop; rest after one that found nothing, and wait longer where something is away."""
     while not stop.is_set():
         try:
-            stop.wait(0 if turn() else idle_s)
+            if not turn() and rest is not None:
+                rest()
         except (Unavailable, ConfigurationError) as error:
             log.warning("the stream waits", why=error.message)
             stop.wait(retry_s)

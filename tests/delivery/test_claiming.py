@@ -400,3 +400,23 @@ def test_each_endpoint_belongs_to_one_of_several_dispatchers(world: World, recei
         world.dispatcher(part=(which, 2)).run_once()
         mine = {row.endpoint for row in world.deliveries(state="delivered")}
         assert mine == {endpoint for endpoint in endpoints if endpoint % 2 <= which}
+
+
+def test_a_dispatcher_without_endpoints_asks_for_no_deliveries_however_often_it_is_woken(
+    world: World, receiver: Receiver
+) -> None:
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        asked.append(statement)
+
+    endpoint = world.endpoint(receiver.url)
+    others, mine = (
+        world.dispatcher(part=(part % 2, 2), housekeeping_s=3600) for part in (endpoint + 1, endpoint)
+    )
+    world.message()
+    event.listen(world.engine, "before_cursor_execute", note)
+    assert others.run_once() == 0
+    assert not [one for one in asked if "FROM deliveries" in one]
+    assert mine.run_once() == 1
+    assert [one for one in asked if "FROM deliveries" in one]

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from adapter.stream.broker import Broker, Parcel
     from tests.stream.servers import OwnServer
 
+LONG_S = 60.0
+"""Nobody waits as long as this: whoever is not woken fails by it."""
 MAIN = Program.model_validate({"name": "main", "earning": {"rate": "1"}})
 
 
@@ -67,10 +69,15 @@ def book(engine: Engine, *orders: int) -> None:
 
 
 def publisher(
-    engine: Engine, broker: Broker | Dying, streams: Streams, holder: str = "one", now: int = NOW
+    engine: Engine,
+    broker: Broker | Dying,
+    streams: Streams,
+    holder: str = "one",
+    now: int = NOW,
+    **changed: Any,
 ) -> Publisher:
     taken: Any = broker  # `Dying` can only publish
-    settings = streams.settings(publish_batch=7)
+    settings = streams.settings(publish_batch=7, **changed)
     return Publisher(engine, CatalogCache(engine), taken, lambda: now, settings, holder=holder)
 
 
@@ -299,3 +306,23 @@ def test_what_the_stream_lacks_is_kept_however_old_it_is(
     drain(publisher(database, broker, streams))
     check_published(database, streams)
     assert prune(database, RetentionSettings(), later, pause=lambda _seconds: False)["messages"] == written
+
+
+def test_who_publishes_is_woken_by_a_ring_and_who_does_not_is_not(
+    database: Engine, broker: NatsBroker, streams: Streams
+) -> None:
+    begun(database)
+    first, second = (publisher(database, broker, streams, holder, poll_s=LONG_S) for holder in ("one", "two"))
+    book(database, 1)
+    drain(first)
+    book(database, 2)
+    assert not second.turn()  # the lease is the first one's
+    second.wake()
+    assert not second._woken.is_set()
+    stop = threading.Event()
+    for end in (first.wake, stop.set):
+        resting = threading.Thread(target=first.rest, args=(stop,), daemon=True)
+        resting.start()
+        end()
+        resting.join(LONG_S / 2)
+        assert not resting.is_alive()
