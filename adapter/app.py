@@ -61,8 +61,9 @@ def run_book(settings: Settings, socket: str, *, sweeping: bool) -> None:
 
 
 def run_work(settings: Settings, *, sweeping: bool) -> None:
-    """Be the dispatcher, and retention beside it; on a machine of its own also the sweep, through a door of its own."""
+    """Be the dispatcher, with retention beside it; on a machine of its own also the sweep, through a door of its own."""
     from adapter.engine import retention, sweep
+    from adapter.store import statistics
 
     stop = _stop_on_signals()
     with ExitStack() as stack:
@@ -74,6 +75,7 @@ def run_work(settings: Settings, *, sweeping: bool) -> None:
             _beside(stack, "sweep", swept)
         kept = settings.retention.retention()
         _beside(stack, "retention", partial(retention.run, engine, kept, clock.now, stop))
+        _beside(stack, "statistics", partial(statistics.run, engine, stop))
         _dispatch(stack, settings, engine, stop, 0)
 
 
