@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-EVERY_S = 5.0
+EVERY_S = 2.0
 ROWS_MIN = 500
 """Changed rows below which no plan is bad."""
 
