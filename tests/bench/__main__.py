@@ -1,8 +1,9 @@
 """`make bench`: ratios of one run, interleaved and repeated. Absolute figures are this machine's and this minute's.
 
-webhooks    durable events per second over HTTP, against (a) a Flask route that only checks the HMAC and parses the
-            same body on the same server, (b) our own code where each request commits on its own, and (c) our own door
-            with batches of one; the same with every event of one member, and with few connections
+webhooks    durable events per second over HTTP, against (0) a Flask route that does nothing, (a) one that only
+            checks the HMAC and parses the same body, both on the same server, (b) our own code where each request
+            commits on its own, and (c) our own door with batches of one; the same with every event of one member,
+            and with few connections
 latencies   p50 and p99 of the same rounds
 redemptions begun and applied per second over HTTP, over durable events of the same service
 deliveries  claimed, signed, sent and recorded per second, against bare loops on as many threads: of `Session.post`, and of
@@ -102,6 +103,7 @@ def _postgres(server: str) -> Iterator[str]:
 def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
     """Measure taking webhooks in."""
     rounds: dict[str, list[Measured]] = {
+        "does nothing (0)": [],
         "checks and parses only (a)": [],
         "durable": [],
         "durable, every one of the same member": [],
@@ -114,6 +116,7 @@ def webhooks(name: str, url: str, options: argparse.Namespace) -> None:
         fresh(url)  # or each round would measure a larger database than the one before it
         configure(url)
         with baseline(THREADS) as port:
+            rounds["does nothing (0)"].append(_round(port, "/nothing", options))
             rounds["checks and parses only (a)"].append(_round(port, "/check", options))
         with _served(url) as (port, process):
             rounds["durable"].append(_round(port, _RECEIVER, options))
@@ -158,9 +161,10 @@ def _print(name: str, rounds: dict[str, list[Measured]], memory: float) -> None:
         p50, p99 = (statistics.median(one.quantile(share) for one in measured) for share in (0.5, 0.99))
         table.add_row(kind, f"{rates[kind]:.0f}", f"{p50:.1f}", f"{p99:.1f}", str(bad))
     console.print(table)
-    check, ours, hot, _, alone, single = rates.values()
+    nothing, check, ours, hot, _, alone, single = rates.values()
     console.print(
-        f"durable / (a) = [bold]{ours / check:.2f}[/]   durable / (b) = [bold]{ours / alone:.1f}[/]   "
+        f"durable / (0) = [bold]{ours / nothing:.2f}[/]   durable / (a) = [bold]{ours / check:.2f}[/]   "
+        f"durable / (b) = [bold]{ours / alone:.1f}[/]   "
         f"durable / (c) = [bold]{ours / single:.1f}[/]   "
         f"one member / all = [bold]{hot / ours:.2f}[/]   "
         f"memory of all processes under load: [bold]{memory:.0f} MB[/]\n",

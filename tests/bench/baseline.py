@@ -1,4 +1,4 @@
-"""What we measure against: a Flask route that only checks the HMAC and parses the same body."""
+"""What we measure against: a Flask route that does nothing, and one that only checks the HMAC and parses the body."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from tests.bench.hooks import SECRET
 def web() -> Flask:
     """Return the application."""
     app = Flask(__name__)
+
+    @app.post("/nothing")
+    def nothing() -> Response:
+        return Response(b'{"status":"applied"}', content_type="application/json")
 
     @app.post("/check")
     def check() -> Response:
