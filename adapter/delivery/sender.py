@@ -112,17 +112,19 @@ class Sender:
         if (vendor := self._vendors.get(endpoint.format)) is not None:
             secrets = signing.in_force(endpoint.secrets, now)
             theirs = vendor.sign(Parcelled(shown, parcel.body, now, keys, secrets))
-            headers.update({name.lower(): value for name, value in theirs.items()})
+            names = {name.lower() for name in theirs}
+            ours = {name: value for name, value in headers.items() if name.lower() not in names}
+            headers = {**ours, **theirs}
         headers["Content-Length"] = str(len(parcel.body))  # so spelt, or `requests` sends it in chunks
         request = PreparedRequest()
         request.method, request.url, request.body = "POST", url, parcel.body
-        request.headers = headers  # type: ignore[assignment]  # - all others in small letters, so that none is there twice
+        request.headers = headers  # type: ignore[assignment]  # - no name is there twice, in no spelling
         return request
 
 
 @lru_cache(maxsize=4096)
 def _template(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[str, Mapping[str, str]]:
-    """Return the URL as it is asked for, and the headers of each request to an endpoint, by their names in small letters."""
+    """Return the URL as it is asked for, and the headers of each request to an endpoint."""
     fixed = {
         "content-type": "application/json",
         "user-agent": USER_AGENT,
@@ -131,7 +133,7 @@ def _template(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[str, Mapp
     }
     request = requests.Request("POST", url, headers={**fixed, **dict(headers)}).prepare()
     del request.headers["content-length"]
-    return str(request.url), {name.lower(): value for name, value in request.headers.items()}
+    return str(request.url), dict(request.headers)
 
 
 def _beginning(response: Response, limit: int) -> tuple[bytes, str | None]:

@@ -1,17 +1,25 @@
-"""What is written for one request, to the byte; and that one connection serves the next."""
+"""What is written for one request, to the byte; that one connection serves the next; and which headers there are."""
 
 from __future__ import annotations
 
 import socket
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from urllib3.connection import HTTPSConnection
 
 from adapter.delivery.exchange import Exchange
+from adapter.delivery.sender import Sender
+from adapter.delivery.settings import DeliverySettings
+from connectors.vendor import Vendor
+from tests.delivery.test_guard import parcel
+from tests.delivery.world import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.delivery.world import Handler, Receiver, Request
 
 HEADERS = {"content-type": "application/json", "Content-Length": "2"}
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
@@ -93,3 +101,31 @@ def test_a_connection_serves_one_request_after_the_other_until_the_answer_ends_i
         response = exchange.getresponse()
         assert (response.status, response.read()) == (200, b"")
         assert (exchange.sock is not None) is open_after
+
+
+def test_headers_are_spelt_as_given_and_a_vendors_own_come_instead_of_those_of_the_same_name(
+    receiver: Receiver,
+) -> None:
+    spelt: list[list[tuple[str, str]]] = []
+
+    def note(handler: Handler, _request: Request) -> None:
+        spelt.append(handler.headers.items())
+        handler.answer(200)
+
+    receiver.respond = note
+    vendor = Vendor("acme", "Acme", sign=lambda _parcel: {"X-Acme-Signature": "theirs"})
+    sender = Sender(DeliverySettings(), vendors={"acme": vendor})
+    given = parcel(receiver.url, live=False)
+    headers = {"X-Shop": "acme", "User-Agent": "shop", "x-acme-signature": "ours"}
+    for form in ("native", "acme"):
+        endpoint = replace(given.endpoint, headers=headers, format=form)
+        assert sender.send(replace(given, endpoint=endpoint), START).delivered
+    sender.close()
+    native, vendors = (dict(each) for each in spelt)
+    always = {"X-Shop": "acme", "User-Agent": "shop"}
+    assert always.items() <= native.items()
+    assert always.items() <= vendors.items()
+    assert (native["x-acme-signature"], vendors["X-Acme-Signature"]) == ("ours", "theirs")
+    for each in spelt:
+        names = [name.lower() for name, _ in each]
+        assert len(names) == len(set(names))
