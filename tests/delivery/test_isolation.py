@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from sqlalchemy import update
+
 from adapter import clock
 from adapter.delivery.dispatcher import Dispatcher
 from adapter.delivery.settings import DeliverySettings
+from adapter.store import tables as t
 from adapter.store.configuration import CatalogCache
+from adapter.store.database import unit_of_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +47,9 @@ def test_one_hanging_endpoint_in_ten_holds_up_none_of_the_others(
     good.respond, bad.respond = answer, hang
     for number in range(ENDPOINTS):
         receiver = bad if number < HANGING else good
-        world.endpoint(f"{receiver.url}/{number}", timeout=LONG_S)
+        world.endpoint(f"{receiver.url}/{number}")
+    with unit_of_work(world.engine) as connection:  # longer than anybody may ask for
+        connection.execute(update(t.endpoints).values(timeout_s=LONG_S))
     settings = DeliverySettings(poll_s=0.02, slow_after_s=0.5)
     dispatcher = Dispatcher(world.engine, CatalogCache(world.engine), clock.now, settings)
     stop = threading.Event()
