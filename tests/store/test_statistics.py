@@ -53,7 +53,7 @@ def plan_of_a_code(database: Engine) -> str:
             asked.append((statement, values))
             return []
 
-    linked(Connection(), [(1, "code", "POINTS-7")])  # type: ignore[arg-type]
+    linked(Connection(), [(1, "code", "POINTS-7")])  # type: ignore[arg-type]  # - it only keeps
     ((statement, values),) = asked
     with database.connect() as connection:
         return "\n".join(connection.exec_driver_sql(f"EXPLAIN {statement}", values).scalars())
