@@ -111,9 +111,15 @@ class Machine:
 
     def process(self, role: str) -> psutil.Process | None:
         """Return the process that has a role now, None while nobody has."""
-        with suppress(OSError, ValueError, psutil.NoSuchProcess):
-            process = psutil.Process(int((self.folder / f"{role}.pid").read_text()))
-            if process.status() != psutil.STATUS_ZOMBIE:
+        with suppress(OSError, ValueError):
+            return self._mine(int((self.folder / f"{role}.pid").read_text()))
+        return None
+
+    def _mine(self, pid: int) -> psutil.Process | None:
+        """Return a living process of this machine; its number may be a stranger's by now, who must come to no harm."""
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(FOLDER) == str(self.folder):
                 return process
         return None
 
@@ -149,11 +155,8 @@ class Machine:
         with suppress(OSError):
             listed = dict(map(str.split, (self.folder / "processes").read_text().splitlines()))
             for pid, role in listed.items():
-                with suppress(psutil.NoSuchProcess):
-                    process = psutil.Process(int(pid))
-                    mine = process.environ().get(FOLDER) == str(self.folder)
-                    if mine and process.status() != psutil.STATUS_ZOMBIE:
-                        found[process] = role
+                if (process := self._mine(int(pid))) is not None:
+                    found[process] = role
         return found
 
     def logged(self) -> list[str]:

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import requests
 from sqlalchemy import func, select
+from sqlalchemy.exc import DBAPIError
 
 from adapter import clock
 from adapter.store import tables as t
@@ -160,7 +161,7 @@ def _set_going(clients: Clients, story: Story) -> list[threading.Thread]:
 
 def _come_to_rest(verdict: Verdict, engine: Engine, machines: list[Machine]) -> None:
     """Wait until nothing is due any more, and stop everything."""
-    rested = wait_until(lambda: drained(engine) and _swept(engine), REST_S)
+    rested = wait_until(partial(_rests, engine), REST_S)
     verdict.look("it comes to rest", 1, [] if rested else [f"not within {REST_S:.0f} s"])
     codes = [(machine, machine.stop()) for machine in machines]
     wrong = [f"machine {one.number} ended with {code}" for one, code in codes if code != 0]
@@ -169,6 +170,12 @@ def _come_to_rest(verdict: Verdict, engine: Engine, machines: list[Machine]) -> 
         wait_until(partial(_is_gone, machine), GONE_S)
         left = [f"{role} of machine {machine.number}" for role in machine.alive().values()]
         verdict.look("nothing outlives its parent", 1, left)
+
+
+def _rests(engine: Engine) -> bool:
+    with suppress(DBAPIError):  # it may still be on its way back
+        return drained(engine) and _swept(engine)
+    return False
 
 
 def _is_gone(machine: Machine) -> bool:
