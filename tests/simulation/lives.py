@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapter.commands import BeginRedemption, MoveRedemption, Once, ReverseTransaction
+from adapter.commands import (
+    AssignTier,
+    AttributeVoucher,
+    BeginRedemption,
+    MoveRedemption,
+    MoveVoucher,
+    Once,
+    ReverseTransaction,
+)
 from tests.shop import (
     DAY,
     NOW,
@@ -25,11 +33,13 @@ from tests.shop import (
     recorded,
     refunded,
     shipped,
+    totals,
     transfer,
 )
-from tests.simulation.stage import MEMBERS
+from tests.simulation.stage import MEMBERS, TIERS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
     from adapter.clock import Millis
@@ -38,6 +48,9 @@ if TYPE_CHECKING:
 
 ENDS = (DAY // 24, DAY // 2, DAY, 3 * DAY, 6 * DAY)
 CUSTOMERS = tuple(MEMBERS.values())
+CODES = ("CODE1", "CODE2")
+"""Of the first vouchers that somebody gives by hand; orders use them, perhaps before."""
+OCCASIONS = (("fifties", "points:50"), ("fifties", "points:100"), ("silver", "tier:status:silver"))
 
 
 @dataclass
@@ -65,15 +78,15 @@ def money(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02}"
 
 
-def draw_life(random: Random, number: int) -> Life:
-    """Draw everything that ever happens to one order, in its natural order."""
+def draw_life(random: Random, number: int, codes: tuple[str, ...] = ()) -> Life:
+    """Draw everything that ever happens to one order, in its natural order; some use one of these codes."""
     life = Life(str(number), random.randint(500, 9000))
     who, at = random.choice((CUSTOMERS[0], *CUSTOMERS)), NOW - random.randint(1, 4) * DAY
-    life.events.append(placed(life.ref, line(amount=money(life.cents)), customer=who, at=at, version=at))
-    if random.random() < 0.2:
-        life.cents = random.randint(500, 9000)
-        edited = line(amount=money(life.cents))
-        life.events.append(placed(life.ref, edited, customer=who, at=at, version=at + 1000))
+    for edit in range(1 + (random.random() < 0.2)):
+        life.cents = random.randint(500, 9000) if edit else life.cents
+        used = tuple(code for code in codes if random.random() < 0.4)
+        what = totals(line(amount=money(life.cents)), version=at + 1000 * edit, codes=used)
+        life.events.append(placed(life.ref, customer=who, at=at, version=what.version, what=what))
     if random.random() < 0.9:
         life.events.append(paid(life.ref, at=at + DAY // 2))
     if random.random() < 0.8:
@@ -103,15 +116,21 @@ class Caller:
 
     random: Random
     wide: bool = False  # points are given away too, and members become one
+    standing: bool = False  # there are tiers and vouchers
     count: int = 0
     begun: list[tuple[int, int]] = field(default_factory=list)  # (member, transaction)
     redeemed: list[tuple[int, int]] = field(default_factory=list)  # (member, redemption)
+    given: list[tuple[int, int]] = field(default_factory=list)  # (member, voucher)
 
     def ask(self, now: Millis) -> ApiCommand:
         """Draw the next command; it need not be one that the book grants."""
         self.count += 1
-        ways = (self._begin, self._end, self._redeem, self._give, self._merge)
-        command = self.random.choices(ways, (8, 6, 2, 3, 2) if self.wide else (4, 3, 1, 0, 0))[0](now)
+        ways: dict[Callable[[Millis], ApiCommand], int] = {self._begin: 4, self._end: 3, self._redeem: 1}
+        if self.wide:
+            ways = {self._begin: 8, self._end: 6, self._redeem: 2, self._give: 3, self._merge: 2}
+        if self.standing:
+            ways |= {self._attribute: 2, self._use: 3, self._assign: 1}
+        command = self.random.choices(tuple(ways), tuple(ways.values()))[0](now)
         key = sha256(str(self.count).encode()).digest()
         once = Once(key=key, request=key, ends_at=now + 400 * DAY)
         return msgspec.structs.replace(command, once=once, received_at=now)
@@ -169,6 +188,49 @@ class Caller:
     def _merge(self, _now: Millis) -> ApiCommand:
         member, into = self.random.choice(((1003, 1001), (1003, 1002), (1002, 1001), (1001, 1003)))
         return merge(member, into)
+
+    def _attribute(self, now: Millis) -> ApiCommand:
+        member, number = self.random.choice(tuple(MEMBERS)), 50_000 + self.count
+        self.given.append((member, number))
+        return AttributeVoucher(
+            env=1,
+            id=number,
+            member=member,
+            program="main",
+            code=CODES[len(self.given) - 1] if len(self.given) <= len(CODES) else f"G{number}",
+            percent="10",
+            ends_at=now + self.random.choice(ENDS) if self.random.random() < 0.5 else None,
+            received_at=now,
+        )
+
+    def _use(self, now: Millis) -> ApiCommand:
+        member, number = self.random.choice([*self.given, *((member, None) for member in MEMBERS)])
+        which = self.random.randrange(len(OCCASIONS))
+        state = self.random.choice(("redeemed", "revoked", "held", "held", "released"))
+        return MoveVoucher(
+            env=1,
+            voucher=number or 100 * member + which,  # whichever it is, it is called the same each time
+            member=member,
+            occasion=None if number else ("main", *OCCASIONS[which]),
+            state=state,
+            id=80_000 + self.count if state in ("held", "released") else None,
+            hold=self.random.choice((None, 1, 2)),
+            until=now + self.random.choice(ENDS),
+            received_at=now,
+        )
+
+    def _assign(self, now: Millis) -> ApiCommand:
+        until = now + self.random.choice(ENDS) if self.random.random() < 0.7 else None
+        return AssignTier(
+            env=1,
+            id=60_000 + self.count,
+            member=self.random.choice(tuple(MEMBERS)),
+            program="main",
+            group="status",
+            tier=self.random.choice((None, *TIERS)),
+            until=until,
+            received_at=now,
+        )
 
 
 def key_of(command: Command) -> bytes | None:

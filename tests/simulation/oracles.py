@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+import msgspec
+from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
-from adapter.commands import RecordEvent
+from adapter.commands import LapseVoucher, RecordEvent
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.ids import show
@@ -20,8 +21,9 @@ from tests.simulation.stage import stage
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
+    from adapter.commands import Command
     from tests.simulation.lives import Life
     from tests.simulation.sending import Network
     from tests.simulation.stage import Stage
@@ -42,9 +44,13 @@ def book_objections(made: Stage, intake: Intake, lives: list[Life]) -> Iterator[
 def _overdue(made: Stage) -> Iterator[str]:
     c = t.lots.c
     query = select(c.id).where(c.available > 0, c.expires_at <= made.now)
+    v = t.vouchers.c
+    over = select(v.code).where(v.state == "active", v.expires_at <= made.now)
     with made.engine.connect() as connection:
         for lot in connection.execute(query).scalars():
             yield f"lot {lot} is over and swept, and has points available"
+        for code in connection.execute(over).scalars():
+            yield f"voucher {code} is over and swept, and can be used"
 
 
 def _worth(engine: Engine, lives: list[Life]) -> Iterator[str]:
@@ -70,6 +76,8 @@ def _missing(engine: Engine, intake: Intake) -> Iterator[str]:
 
 def _disturbed(made: Stage, intake: Intake) -> Iterator[str]:
     """Compare with the same commands at the same instants, one by one and each once, while nothing fails."""
+    with made.engine.connect() as connection:
+        codes = {row.id: row.code for row in connection.execute(text("SELECT id, code FROM vouchers"))}
     with stage(made.program, "calm") as calm:
         one_by_one = Batcher(calm.world.clock)
         try:
@@ -77,7 +85,7 @@ def _disturbed(made: Stage, intake: Intake) -> Iterator[str]:
                 calm.engine
             ) as connection:  # one for all: nobody looks in between, and nothing fails
                 for calm.world.now, command in intake.committed:
-                    one_by_one(connection, [command])
+                    one_by_one(connection, [_for(connection, command, codes)])
         except (DBAPIError, LookupError) as error:
             yield f"undisturbed it fails: {error!r}"
         here, there = (_state(engine) for engine in (made.engine, calm.engine))
@@ -86,12 +94,36 @@ def _disturbed(made: Stage, intake: Intake) -> Iterator[str]:
             yield f"{name} are {here[name]}, but undisturbed {there[name]}"
 
 
+def _for(connection: Connection, command: Command, codes: dict[int, str]) -> Command:
+    """Return a command for another book, where rules drew the ids of vouchers anew, and derived the same codes."""
+    if not isinstance(command, LapseVoucher):
+        return command
+    v = t.vouchers.c
+    named = connection.execute(select(v.id).where(v.code == codes[command.voucher])).scalar_one_or_none()
+    return msgspec.structs.replace(command, voucher=named or 0)
+
+
 def _state(engine: Engine) -> dict[str, Any]:
     c = t.transactions.c
     query = select(c.id, c.state, c.amount).where(c.order_ref.is_(None), c.id < 100_000).order_by(c.id)
     with engine.connect() as connection:
         transactions = [tuple(row) for row in connection.execute(query)]
-    return {**snapshot(engine), "transactions": transactions}
+        standing = {
+            name: [tuple(row) for row in connection.execute(query)] for name, query in _STANDING.items()
+        }
+    return {**snapshot(engine), "transactions": transactions, **standing}
+
+
+_STANDING = {
+    "tiers": text("SELECT member, tier, since, assigned_until FROM standings ORDER BY member, tier_group"),
+    "moves of tiers": text(
+        "SELECT member, n, from_tier, to_tier, at, kind, measure FROM tier_changes ORDER BY member, tier_group, n"
+    ),
+    "vouchers": text(
+        "SELECT member, code, rule, occasion, state, linked, withdrawn, decided, hold, held_until, expires_at, redeemed_at,"
+        " revoked_at, expired_at FROM vouchers ORDER BY member, code"
+    ),
+}  # fmt: skip
 
 
 def delivery_objections(made: Stage, network: Network, replays: list[tuple[int, Any]]) -> Iterator[str]:

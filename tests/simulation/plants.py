@@ -6,6 +6,7 @@ names to see; `replace` puts a function in the place of another wherever the pro
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from types import FunctionType
@@ -13,7 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select, text
 
-from adapter.book import elapsing, facts, giving, lots, merging, news, orders, redemptions, transacting
+from adapter.book import (
+    elapsing,
+    facts,
+    giving,
+    lots,
+    merging,
+    news,
+    occasions,
+    orders,
+    redemptions,
+    tiers,
+    transacting,
+    vouchers,
+)
 from adapter.commands import EndTransaction
 from adapter.delivery import claim, record, replay
 from adapter.delivery.settings import DeliverySettings
@@ -64,6 +78,13 @@ def seeing(function: Any, **names: Any) -> Callable[[pytest.MonkeyPatch], None]:
     return lambda patch: replace(patch, function, rebound(function, **names))
 
 
+def deciding(kind: type, planted: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    """Return how to plant a function that decides a kind of command."""
+    return lambda patch: patch.setitem(
+        carrying.WAYS, kind, dataclasses.replace(carrying.WAYS[kind], decide=planted)
+    )
+
+
 # --- the ledger -------------------------------------------------------------------------------------------------------
 
 
@@ -71,20 +92,11 @@ def _latest_first(found: Any) -> list[Any]:
     return sorted(found, key=lots.turn_of, reverse=True)
 
 
-def _resolve_twice(patch: pytest.MonkeyPatch) -> None:
-    way = carrying.WAYS[EndTransaction]
-
-    def carry_out(work: Any, command: Any, event: int) -> Any:
-        transaction = work.transactions.get(command.transaction)
-        if transaction is not None and transaction.state in ("completed", "cancelled"):
-            transaction.state = "pending"
-        return transacting.end_transaction(work, command, event)
-
-    name = next(
-        name for name in way.__dataclass_fields__ if getattr(way, name) is transacting.end_transaction
-    )
-    values = {field: getattr(way, field) for field in way.__dataclass_fields__} | {name: carry_out}
-    patch.setitem(carrying.WAYS, EndTransaction, type(way)(**values))
+def _end_again(work: Any, command: Any, event: int) -> Any:
+    transaction = work.transactions.get(command.transaction)
+    if transaction is not None and transaction.state in ("completed", "cancelled"):
+        transaction.state = "pending"
+    return transacting.end_transaction(work, command, event)
 
 
 def _each_refund_rounded(award: Any, refunds: Any, totals: Any) -> int:
@@ -132,7 +144,9 @@ LEDGER = {
         "points become available while some are owed", seeing(lots.land, min=lambda *_: 0), first=50
     ),
     "overspend": Plant("a lot gives more than it has", seeing(lots.take, min=lambda _has, asked: asked)),
-    "resolve twice": Plant("a hold that was completed or cancelled can be ended again", _resolve_twice),
+    "resolve twice": Plant(
+        "a hold that was completed or cancelled can be ended again", deciding(EndTransaction, _end_again)
+    ),
     "release revives": Plant(
         "points that are released after their lot's end stay available",
         seeing(lots.release, expire=nothing),
@@ -175,6 +189,44 @@ LEDGER = {
     "answers forgotten": Plant(
         "what comes again under its Idempotency-Key is done again",
         lambda patch: patch.setattr(Answers, "find", nothing),
+    ),
+}
+
+
+# --- tiers and vouchers -----------------------------------------------------------------------------------------------
+
+
+def _only_up(ladder: Any, at: int, cause: Any) -> None:
+    """Follow the measure to a higher tier, and to a lower one only from where somebody assigned it."""
+    reached, here = ladder.group.reached(ladder.amount(0), 0), ladder.group.place(ladder.standing.tier)
+    if reached > here or ladder.standing.assigned_until is not None:
+        _FOLLOW(ladder, at, cause)
+
+
+_FOLLOW = tiers._follow
+
+
+STANDING = {
+    "tiers only rise": Plant(
+        "a tier is kept though the points that reached it were taken back",
+        lambda patch: patch.setattr(tiers, "_follow", _only_up),
+        first=24,
+    ),
+    "move untold": Plant(
+        "a tier moves, and nobody is told", seeing(tiers.move_to, tell_tier=nothing), first=24
+    ),
+    "one of many occasions": Plant(
+        "of several occasions in one change only the first has its voucher",
+        seeing(occasions._of_points, range=lambda first, end: range(first, min(first + 1, end))),
+        first=30,
+    ),
+    "voucher not taken back": Plant(
+        "a voucher stays though its occasion is no more",
+        seeing(occasions.vouch, _take_back=nothing),
+        first=24,
+    ),
+    "voucher untold": Plant(
+        "a voucher moves, and nobody is told", seeing(vouchers.move_on, tell_voucher=nothing), first=24
     ),
 }
 
@@ -243,4 +295,4 @@ DELIVERY = {
     "unfenced": Plant("an answer is recorded although somebody else claimed the delivery since", _unfenced),
 }
 
-PLANTS = {**LEDGER, **DELIVERY}
+PLANTS = {**LEDGER, **STANDING, **DELIVERY}

@@ -11,10 +11,11 @@ from sqlalchemy.exc import OperationalError
 from adapter.delivery import replay
 from adapter.store.database import unit_of_work
 from tests.shop import DAY
-from tests.simulation.lives import Caller, draw_life, draw_webhooks
+from tests.simulation.lives import CODES, Caller, draw_life, draw_webhooks
 from tests.simulation.oracles import book_objections, delivery_objections
 from tests.simulation.sending import Network, Worker
-from tests.simulation.stage import PROGRAMS, Crash, Stage, determined, stage
+from tests.simulation.stage import PLAIN, Crash, Stage, determined, stage
+from tests.simulation.standing import standing_objections
 from tests.simulation.taking import Intake
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 STEPS = 80
 MINUTE, HOUR = 60_000, 3_600_000
-WIDE = 4  # one in so many seeds has the caller do what is rare
+RARE = 4  # of so many seeds one has the caller do what is rare, and another one has tiers and vouchers
 ROUNDS_MAX = 300  # of the quiet end of a run: it must come to rest before
 
 
@@ -41,9 +42,10 @@ class Run:
     )  # how many requests there were before, and of what
 
     def __post_init__(self) -> None:
-        self.lives = [draw_life(self.random, number) for number in range(1, self.random.randint(2, 5))]
+        codes = CODES if self.stage.has_standing else ()
+        self.lives = [draw_life(self.random, number, codes) for number in range(1, self.random.randint(2, 5))]
         self.arriving: list[Command] = [*draw_webhooks(self.random, self.lives)]
-        self.caller = Caller(self.random, self.wide)
+        self.caller = Caller(self.random, self.wide, self.stage.has_standing)
         self.intake = Intake(self.stage)
         self.network = Network(self.stage, self.random, self._meanwhile)
         self.workers = [Worker(self.stage, self.network) for _ in range(2)]
@@ -64,7 +66,7 @@ class Run:
         for step in self.random.choices(tuple(steps), tuple(steps.values()), k=STEPS):
             step()
         self._rest()
-        book = book_objections(self.stage, self.intake, self.lives)
+        book = [*book_objections(self.stage, self.intake, self.lives), *standing_objections(self.stage)]
         sent = delivery_objections(self.stage, self.network, self.replays)
         return [*self.intake.objections, *self.network.objections, *book, *sent]
 
@@ -166,5 +168,16 @@ class Run:
 
 def live(seed: int) -> list[str]:
     """Live through one seed; return what the oracles object to."""
-    with determined(), stage(seed % len(PROGRAMS)) as made:
-        return Run(Random(seed), made, wide=seed // len(PROGRAMS) % WIDE == WIDE - 1).live()
+    with determined(), stage(program_of(seed)) as made:
+        return Run(Random(seed), made, wide=is_wide(seed)).live()
+
+
+def program_of(seed: int) -> int:
+    """Return the program that a seed is lived through with."""
+    return seed % PLAIN + PLAIN * (seed // PLAIN % RARE == RARE - 2)
+
+
+def is_wide(seed: int) -> bool:
+    """Return whether the caller does what is rare; where there are tiers and vouchers half of the time."""
+    turn, again = seed // PLAIN % RARE, seed // PLAIN // RARE % 2
+    return turn == RARE - 1 or (turn == RARE - 2 and again == 1)

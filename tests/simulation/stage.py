@@ -43,9 +43,29 @@ class Crash(BaseException):
     """The process ends here, whatever it was doing."""
 
 
-def _program(award_on: str, hold_days: int, shortfall: str) -> Program:
+TIERS = {"bronze": 0, "silver": 60, "gold": 150}
+STANDING: dict[str, Any] = {
+    "tier_groups": [
+        {
+            "name": "status",
+            "measure": "lifetime_points",
+            "downgrade": "real_time",
+            "tiers": [{"name": name, "threshold": str(points)} for name, points in TIERS.items()],
+        }
+    ],
+    "voucher_rules": [
+        {"name": "fifties", "when": "points_earned", "every_points": 50, "percent": "9", "revocable": True, "valid_days": 4},
+        {"name": "silver", "when": "tier_reached", "tier": "silver", "percent": "5", "revocable": True},
+        {"name": "big", "when": "order_completed", "minimum": "50.00", "percent": "3", "valid_days": 3},
+    ],
+}  # fmt: skip
+"""What a program says besides where members stand on tiers and are given vouchers."""
+
+
+def _program(award_on: str, hold_days: int, shortfall: str, **more: Any) -> Program:
     return Program.model_validate(
         {
+            **more,
             "name": "main",
             "earning": {"rate": "1", "award_on": award_on, "hold_days": hold_days},
             "expiry": {"days": 9},
@@ -56,10 +76,10 @@ def _program(award_on: str, hold_days: int, shortfall: str) -> Program:
     )
 
 
-PROGRAMS = tuple(
-    _program(*one)
-    for one in product(("order.placed", "payment.completed", "order.shipped"), (0, 2), ("owed", "waived"))
-)
+_RULES = tuple(product(("order.placed", "payment.completed", "order.shipped"), (0, 2), ("owed", "waived")))
+PLAIN = len(_RULES)
+PROGRAMS = (*(_program(*one) for one in _RULES), *(_program(*one, **STANDING) for one in _RULES))
+"""The plain ones, then the same with standing."""
 
 
 @dataclass
@@ -115,6 +135,10 @@ class Stage:
     def now(self) -> Millis:
         return self.world.now
 
+    @property
+    def has_standing(self) -> bool:
+        return self.program >= PLAIN
+
     def pass_time(self, ms: int) -> None:
         self.world.now += ms
         self.elapsed_ms += max(ms, 0)
@@ -135,7 +159,7 @@ def _empty(program: int) -> bytes:
     for number, ordered in ((1, False), (2, True)):
         world.endpoint(
             f"http://receiver-{number}.test/hook",
-            events=["balance.updated"],
+            events=["balance.updated", "tier.*", "voucher.*"],
             schedule=[5] * PATIENCE,
             timeout=TIMEOUT_S,
             ordered=ordered,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from adapter.commands import RecordEvent
 from adapter.engine.committer import Committer
-from adapter.engine.sweep import due_balances, due_members
+from adapter.engine.sweep import due_balances, due_members, due_vouchers
 from adapter.engine.turns import Turn, Turns
 from adapter.errors import Unavailable
 from adapter.store import tables as t
@@ -45,7 +45,8 @@ class Intake:
     def due(self) -> list[Command]:
         """Return what the sweep asks for now."""
         now, engine = self.stage.now, self.stage.engine
-        return [*due_balances(engine, now, 50), *due_members(engine, now, 50)]
+        due: list[Command] = [*due_balances(engine, now, 50), *due_members(engine, now, 50)]
+        return [*due, *due_vouchers(engine, now, 50)] if self.stage.has_standing else due
 
     def take(self, commands: list[Command]) -> None:
         """Take one batch in; what is not answered keeps waiting."""

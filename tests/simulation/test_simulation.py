@@ -16,8 +16,8 @@ import pytest
 
 from tests.simulation.jobs import Search, lives
 from tests.simulation.plants import DELIVERY, LEDGER, PLANTS, Plant
-from tests.simulation.run import Run, live
-from tests.simulation.stage import PROGRAMS, determined, stage
+from tests.simulation.run import Run, live, program_of
+from tests.simulation.stage import determined, stage
 
 SEARCHED = 200
 objections_to = cache(live)
@@ -69,7 +69,7 @@ def test_a_seed_is_the_same_run_in_another_process() -> None:
 
 def digest(seed: int) -> str:
     """Live through a seed; return a digest of what every receiver got and what every table holds."""
-    with determined(), stage(seed % len(PROGRAMS)) as made:
+    with determined(), stage(program_of(seed)) as made:
         lived = Run(Random(seed), made)
         assert lived.live() == []
         with made.engine.connect() as connection:
