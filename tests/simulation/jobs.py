@@ -73,7 +73,7 @@ def _job(search: Search, job: int, told: Any) -> None:
     if search.plant is not None:
         PLANTS[search.plant].plant(pytest.MonkeyPatch())
     gc.freeze()
-    gc.set_threshold(100_000, 20, 20)  # a run leaves few circles behind: looking for them took a seventh of the time
+    gc.set_threshold(100_000, 20, 20)  # looking for the few circles of a run took a seventh of the time
     begun = time.monotonic()
     for seed in search.share(job):
         if search.for_s is not None and time.monotonic() - begun > search.for_s:
