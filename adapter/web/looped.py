@@ -56,6 +56,9 @@ class Looped:
             for route in dialect.routes
             if route.on_loop
         ]
+        for address in self._addresses:  # or the first request would hold up all others while its model is built
+            if address.route.body is not None:
+                address.route.body.model_rebuild()
 
     def find(self, method: str, path: str) -> Match | None:
         """Return the route that a request is for, if it is one of them."""
