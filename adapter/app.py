@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapter import clock
 from adapter.logs import configure_logs
@@ -195,8 +195,25 @@ def web_for(settings: Settings, socket: str) -> Lane:
     """Return the web application in front of a door behind a socket."""
     from adapter.engine.remote import RemoteDoor
     from adapter.errors import Unavailable
-    from adapter.store.configuration import CatalogCache
     from adapter.store.database import open_database
+
+    door = RemoteDoor(Path(socket), answer_timeout_s=settings.door.answer_timeout_s)
+
+    def ready() -> None:
+        if not door.ready():
+            raise Unavailable("the book is being started")
+
+    def gauges() -> dict[str, float]:
+        return {"loyalty_door_waiting": float(door.waiting)}
+
+    engine = open_database(settings.database_url, by_keys=True)
+    reached = {"offer": door.offer, "wait": door.wait, "attach": door.attach}
+    return web_before(settings, engine, **reached, ready=ready, gauges=gauges)
+
+
+def web_before(settings: Settings, engine: Engine, **door: Any) -> Lane:
+    """Return the web application in front of any door: `offer`, `wait` and the like, as `Parts` names them."""
+    from adapter.store.configuration import CatalogCache
     from adapter.web.application import flask_app, web_app
     from adapter.web.gate import Gate
     from adapter.web.lookups import Lookups
@@ -204,16 +221,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
     from connectors import CONNECTORS
     from connectors.dialects import DIALECTS
 
-    engine = open_database(settings.database_url, by_keys=True)
-    door = RemoteDoor(Path(socket), answer_timeout_s=settings.door.answer_timeout_s)
-
-    def ready() -> None:
-        if not door.ready():
-            raise Unavailable("the book is being started")
-
     parts = Parts(
-        offer=door.offer,
-        wait=door.wait,
         lookups=Lookups(engine),
         catalog=LastCatalog(CatalogCache(engine), clock.now),
         engine=engine,
@@ -221,9 +229,7 @@ def web_for(settings: Settings, socket: str) -> Lane:
         connectors=CONNECTORS,
         dialects=DIALECTS,
         settings=settings.web(),
-        attach=door.attach,
-        ready=ready,
-        gauges=lambda: {"loyalty_door_waiting": float(door.waiting)},
+        **door,
     )
     gate = Gate(parts)
     return web_app(parts, gate, flask_app(parts, gate))

@@ -7,25 +7,21 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapter import clock
+from adapter.app import web_before
 from adapter.engine.committer import Committer
 from adapter.engine.turns import Turn, Turns
 from adapter.errors import Unavailable
 from adapter.processes import keep_what_is_loaded
 from adapter.settings import load_settings
-from adapter.store.configuration import CatalogCache
 from adapter.store.database import open_database
-from adapter.web.application import flask_app, web_app
-from adapter.web.gate import Gate
-from adapter.web.lookups import Lookups
-from adapter.web.parts import LastCatalog, Parts
-from connectors import CONNECTORS
-from connectors.dialects import DIALECTS
 from connectors.vendors import VENDORS
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from adapter.commands import Command
     from adapter.outcome import Outcome
     from adapter.web.lane import Lane
@@ -54,20 +50,11 @@ def web() -> Lane:
         return await asyncio.get_running_loop().run_in_executor(threads, submit, command)
 
     loops: list[asyncio.AbstractEventLoop] = []
-    parts = Parts(
-        offer=offer,
-        wait=lambda work: asyncio.run_coroutine_threadsafe(work, loops[-1]).result(),
-        lookups=Lookups(engine),
-        catalog=LastCatalog(CatalogCache(engine), clock.now),
-        engine=engine,
-        clock=clock.now,
-        connectors=CONNECTORS,
-        dialects=DIALECTS,
-        settings=settings.web(),
-        attach=loops.append,
-    )
-    gate = Gate(parts)
-    application = web_app(parts, gate, flask_app(parts, gate))
+
+    def wait(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loops[-1]).result()
+
+    application = web_before(settings, engine, offer=offer, wait=wait, attach=loops.append)
     keep_what_is_loaded()
     return application
 
