@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import sys
 import tempfile
 import time
@@ -32,6 +33,7 @@ console = Console(highlight=False, markup=False, soft_wrap=True)
 
 def main() -> int:
     given = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # and put everything away that was started
     with contextlib.ExitStack() as stack:
         place = _place(stack, given)
         until = time.monotonic() + 60 * given.minutes

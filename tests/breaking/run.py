@@ -110,6 +110,8 @@ def run(wanted: Wanted, tell: Callable[[str], None] = lambda _line: None) -> Rep
         say("started")
         clients = Clients([one.port for one in machines if one.kind != "work"])
         nemesis = Nemesis(wanted.url, wanted.cluster, machines, say)
+        for each in (clients, nemesis):  # whatever ends the run early: nobody goes on by themselves
+            stack.callback(each.over.set)
         threads = _set_going(clients, story)
         nemesis.carry_out(plan, wanted.seconds)
         say("healed: now everybody is answered")
