@@ -93,7 +93,7 @@ class Batcher:
             work = WorkingSet(self.catalog, now, partial(ids.new_id, now), self.vendors, clock_now=clock_now)
             decided = _Decided(work, answers)
             load(connection, work, [*owed, *commands], needs)
-            if now < (last := _changed_last(work)) <= clock_now + CLOCKS_DIFFER_MS:
+            if now < (last := _changed_last(work, clock_now + CLOCKS_DIFFER_MS)):
                 now = last + 1
                 continue
             load_occasions(connection, decided.work, occasions)
@@ -110,10 +110,14 @@ class Batcher:
             occasions |= decided.occasions
 
 
-def _changed_last(work: WorkingSet) -> Millis:
-    """Return when something of what was loaded, and can only be changed by one door at a time, changed last."""
+def _changed_last(work: WorkingSet, until: Millis) -> Millis:
+    """Return when something of what was loaded, and can only be changed by one door at a time, changed last.
+
+    What says to be of after `until` was changed by a clock that was wrong: it is not followed, but its neighbours are.
+    """
     rows = (work.balances, work.members, work.transactions, work.redemptions)
-    return max((row.updated_at for each in rows for row in each.values()), default=0)
+    changed = (row.updated_at for each in rows for row in each.values())
+    return max((at for at in changed if at <= until), default=0)
 
 
 @dataclass(slots=True)

@@ -80,3 +80,16 @@ def test_a_clock_that_was_wrong_by_more_is_not_followed(database: Engine) -> Non
     play(database, [enrol(ADA)], now=NOW + DAY)
     play(database, [begin(ADA, 100, "credit", 50, complete=True)], now=NOW)
     assert of(database, select(t.transfers.c.posted_at)) == [NOW]
+
+
+def test_a_neighbour_whose_clock_was_wrong_takes_nobody_back(database: Engine) -> None:
+    configure(database, PROGRAM)
+    play(database, [enrol(ADA)], now=NOW + DAY)
+    play(database, [enrol(BEA), begin(BEA, 100, "credit", 50, complete=True)], now=NOW + 60_000)
+    together = [begin(ADA, 101, "credit", 50, complete=True), begin(BEA, 102, "debit", 20, complete=True)]
+    play(database, together, now=NOW, sizes=[2])
+    c = t.transfers.c
+    posted = of(database, select(c.posted_at).where(c.member == BEA).order_by(c.sequence))
+    assert list(posted) == [NOW + 60_000, NOW + 60_001]
+    told = select(t.messages.c.sequence).where(t.messages.c.member == BEA, t.messages.c.sequence.is_not(None))
+    assert list(of(database, told.order_by(t.messages.c.id))) == [1, 2]
