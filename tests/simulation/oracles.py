@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
+from adapter.clock import LATEST
 from adapter.commands import LapseVoucher, RecordEvent
+from adapter.engine import batch
 from adapter.engine.audit import audit
 from adapter.engine.batch import Batcher
 from adapter.ids import show
@@ -78,7 +81,10 @@ def _disturbed(made: Stage, intake: Intake) -> Iterator[str]:
     """Compare with the same commands at the same instants, one by one and each once, while nothing fails."""
     with made.engine.connect() as connection:
         codes = {row.id: row.code for row in connection.execute(text("SELECT id, code FROM vouchers"))}
-    with stage(made.program, "calm") as calm:
+    with pytest.MonkeyPatch.context() as patch, stage(made.program, "calm") as calm:
+        patch.setattr(
+            batch, "CLOCKS_DIFFER_MS", -LATEST
+        )  # these instants are decided: no clock is to be followed
         one_by_one = Batcher(calm.world.clock)
         try:
             with unit_of_work(
