@@ -60,8 +60,7 @@ class Points:
             if name not in self._told:
                 try:
                     how, passes = order.read_text().split()
-                    order.unlink()
-                except (OSError, ValueError):  # another thread took it
+                except (OSError, ValueError):  # it was taken back just now
                     return
                 self._told[name] = how, int(passes)
             how, left = self._told[name]
@@ -69,6 +68,10 @@ class Points:
             if left > 0:
                 return
             del self._told[name]
+            try:
+                order.unlink()
+            except OSError:  # it was taken back meanwhile: nobody waits for this any more, nor would thaw it
+                return
         os.kill(os.getpid(), signal.Signals[f"SIG{how}"])
 
     def have(self, role: str) -> None:

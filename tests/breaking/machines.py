@@ -127,10 +127,6 @@ class Machine:
         """Have a process send itself a signal where it comes to a point."""
         self._put(f"{role}.{point}", f"{how} {passes}")
 
-    def ordered(self, role: str, point: str) -> bool:
-        """Return whether an order was not taken yet."""
-        return (self.folder / f"{role}.{point}").exists()
-
     def take_back(self, role: str, point: str) -> bool:
         """Take an order back; return whether there was still one."""
         try:
