@@ -204,14 +204,13 @@ def _load_names(connection: Connection, work: WorkingSet, members: set[tuple[int
 
 
 def _load_members(connection: Connection, work: WorkingSet, members: set[tuple[int, int]]) -> None:
-    for row in select_by_keys(
-        connection, t.people, ("env", "member"), members, columns=PERSON_COLUMNS, lock=True
-    ):
-        work.people.load((row.env, row.member), Person(*row))
+    """Load and lock members, and after that who they are: a lock writes to its row's page, and one for both will do."""
     for row in select_by_keys(
         connection, t.members, ("env", "id"), members, columns=MEMBER_COLUMNS, lock=True
     ):
         work.members.load((row.env, row.id), Member(*row))
+    for row in select_by_keys(connection, t.people, ("env", "member"), members, columns=PERSON_COLUMNS):
+        work.people.load((row.env, row.member), Person(*row))
 
 
 def _follow_merged(connection: Connection, work: WorkingSet) -> None:
