@@ -16,7 +16,7 @@ from adapter.book.tiers import tier_of
 from adapter.clock import iso
 from adapter.outcome import Outcome
 from adapter.program.bars import Barred
-from adapter.program.redeeming import Bar, bar_of, day_began, in_smallest_units, limits_of
+from adapter.program.redeeming import Bar, bar_of, counts_by_day, day_began, in_smallest_units, limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from adapter.book.state import Redemption
     from adapter.book.working import BalanceKey, WorkingSet
     from adapter.clock import Millis
-    from adapter.program.model import Program
+    from adapter.program.model import Program, Redeeming
 
 COUNTED = (
     RedemptionState.PENDING,
@@ -60,8 +60,7 @@ def refusal(work: WorkingSet, wish: Wish, program: Program) -> Outcome | None:
     decimals = work.catalog.definitions[env, definition].decimals
     rules = in_smallest_units(program.redeeming, decimals)
     tier = tier_of(work, env, member, program.name) if rules.tiers else None
-    since = day_began(work.now, rules, program.timezone)
-    today = redeemed_today(work, wish.key, since)
+    today = redeemed_today(work, wish.key, rules, program.timezone)
     limits = limits_of(rules, redeemed_today=today, tier=tier, advice=advice_of(work, env, member))
     bar = bar_of(wish.points, rules, limits, free=wish.free)
     if bar is None:
@@ -70,8 +69,11 @@ def refusal(work: WorkingSet, wish: Wish, program: Program) -> Outcome | None:
     return Outcome(error=bar, reason=barred.sentence, figures=barred.figures, field=wish.field)
 
 
-def redeemed_today(work: WorkingSet, key: BalanceKey, since: Millis) -> int:
-    """Return how many points the redemptions of a day count, those of this very batch too."""
+def redeemed_today(work: WorkingSet, key: BalanceKey, rules: Redeeming, timezone: str) -> int:
+    """Return how many points today's redemptions count, those of this very batch too; 0 where no limit asks for it."""
+    if not counts_by_day(rules):
+        return 0
+    since = day_began(work.now, rules, timezone)
     ours = sum(counted(one, since, work.now) for one in work.redemptions.of(key))
     return work.redeemed_today.get(key, 0) + ours
 

@@ -62,9 +62,9 @@ def points_offer(points: int, decimals: int, rules: Redeeming) -> Offer | None:
     """Return the money off for so many points; None where they are worth nothing, or the program gives no money."""
     if rules.currency is None:
         return None
-    rate = Fraction(rules.burn_rate) * 10 ** EXPONENTS[rules.currency]
-    money = Fraction(points, 10**decimals) * rate
-    value = min(money.numerator // money.denominator, COST_MAX)
+    rate, unit = rules.burn_rate.as_integer_ratio()
+    money = points * rate * 10 ** EXPONENTS[rules.currency] // (unit * 10**decimals)
+    value = min(money, COST_MAX)
     return Offer("discount", points, value, rules.currency) if value else None
 
 
