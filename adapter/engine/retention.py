@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from adapter.errors import DatabaseUnavailable
 from adapter.ids import first_id
 from adapter.store import tables as t
-from adapter.store.database import in_unit_of_work
+from adapter.store.database import answering, in_unit_of_work
 from adapter.store.reading.kept import removed_until
 from adapter.store.retention import ENDED, KINDS, Chosen, Kind, RetentionSettings, Stretch, remove
 
@@ -92,7 +92,8 @@ def run(engine: Engine, settings: RetentionSettings, clock: Clock, stop: threadi
     while not stop.is_set():
         wait_s = min(settings.interval_s, AGAIN_S)
         try:
-            removed = prune(engine, settings, clock(), resuming=True, pause=stop.wait)
+            with answering(engine):  # what it reads first has no patience of its own
+                removed = prune(engine, settings, clock(), resuming=True, pause=stop.wait)
             wait_s = settings.interval_s
             if removed:
                 log.info("what is over was removed", **removed)

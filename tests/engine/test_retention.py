@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import Engine, select, text, update
+from structlog.testing import capture_logs
 
 from adapter.engine import retention
 from adapter.engine.audit import audit
@@ -113,6 +114,8 @@ def test_the_loop_outlives_a_database_that_is_away(tmp_path: Path) -> None:
             stop.set()
         return NOW
 
-    retention.run(engine, replace(KEPT, interval_s=0.001), clock, stop)
+    with capture_logs() as logs:
+        retention.run(engine, replace(KEPT, interval_s=0.001), clock, stop)
     assert len(rounds) == 4
+    assert [(one["event"], one["log_level"]) for one in logs] == [("retention waits", "warning")]
     engine.dispose()
