@@ -61,6 +61,10 @@ class Rows(Generic[Key, Value]):
         self._changed.pop(key, None)
         self._stored.discard(key)
 
+    def changed(self) -> Iterable[Key]:
+        """Return the keys of all that is to be written."""
+        return self._changed
+
     def new(self) -> list[tuple[Key, Value]]:
         """Return the rows to insert."""
         return [(key, self._rows[key]) for key in self._changed if key not in self._stored]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from adapter import ids
 from adapter.book.elapsing import elapse
@@ -23,6 +23,7 @@ from adapter.clock import CLOCKS_DIFFER_MS
 from adapter.commands import ApiCommand, Command, Elapse, LapseVoucher, RecordEvent, Review
 from adapter.engine.answers import Answers
 from adapter.engine.carrying import carry_out
+from adapter.engine.instants import OWN
 from adapter.engine.journal import entry_of
 from adapter.engine.load import load
 from adapter.engine.shortage import explain_shortages
@@ -34,10 +35,11 @@ from adapter.store.bulk import select_by_keys, unanswered
 from adapter.store.configuration import newest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
+    from adapter.book.rows import Rows
     from adapter.catalog import Catalog
     from adapter.clock import Millis
     from connectors.vendor import Vendor
@@ -70,6 +72,7 @@ class Batcher:
             write(connection, decided.work, decided.recorded)
             answers.write(connection)
             self.sent()
+        OWN.note(decided.work.now, _changes(decided.work))
         forget(connection, decided.work)
         new = {(command.source, command.key): stored for command, stored in decided.recorded}
         made = {id(command): outcome for command, outcome in answered}
@@ -81,7 +84,8 @@ class Batcher:
         """Load and decide; once more with more lots when a clawback or a debit asks for them.
 
         For no member time goes back, be it that a clock was set right or that another machine's is ahead: what changes
-        after a change is later, and so are its ids, by which messages are sent in order and `rebuild` goes.
+        after a change is later, and so are its ids, by which messages are sent in order and `rebuild` goes. After a change
+        of another process in this very millisecond it is a millisecond later; see `instants.py`.
         """
         assert self.catalog is not None
         needs: set[BalanceKey] = set()
@@ -93,7 +97,8 @@ class Batcher:
             work = WorkingSet(self.catalog, now, partial(ids.new_id, now), self.vendors, clock_now=clock_now)
             decided = _Decided(work, answers)
             load(connection, work, [*owed, *commands], needs)
-            if now < (last := _changed_last(work, clock_now + CLOCKS_DIFFER_MS)):
+            last = _changed_last(work, clock_now + CLOCKS_DIFFER_MS)
+            if now < last or (now == last and not OWN.ours(now, _changed_at(work, now))):
                 now = last + 1
                 continue
             load_occasions(connection, decided.work, occasions)
@@ -115,9 +120,24 @@ def _changed_last(work: WorkingSet, until: Millis) -> Millis:
 
     What says to be of after `until` was changed by a clock that was wrong: it is not followed, but its neighbours are.
     """
-    rows = (work.balances, work.members, work.transactions, work.redemptions)
-    changed = (row.updated_at for each in rows for row in each.values())
+    changed = (row.updated_at for each in _locked(work) for row in each.values())
     return max((at for at in changed if at <= until), default=0)
+
+
+def _changed_at(work: WorkingSet, at: Millis) -> Iterator[Hashable]:
+    """Yield which of those were changed at an instant, as they were loaded."""
+    for kind, rows in enumerate(_locked(work)):
+        yield from ((kind, key) for key, row in rows.items() if row.updated_at == at)
+
+
+def _changes(work: WorkingSet) -> Iterator[Hashable]:
+    """Yield which of those this batch changes."""
+    for kind, rows in enumerate(_locked(work)):
+        yield from ((kind, key) for key in rows.changed())
+
+
+def _locked(work: WorkingSet) -> tuple[Rows[Any, Any], ...]:
+    return work.balances, work.members, work.transactions, work.redemptions
 
 
 @dataclass(slots=True)

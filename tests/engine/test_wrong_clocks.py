@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from adapter import ids
 from adapter.clock import CLOCKS_DIFFER_MS
+from adapter.engine import batch
 from adapter.engine.audit import audit
+from adapter.engine.instants import KEPT, Instants
 from adapter.engine.rebuild import rebuild
 from adapter.program.model import Program
 from adapter.store import tables as t
@@ -16,6 +20,7 @@ from tests.shop import DAY, NOW, begin, configure, end, enrol, play, read_number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pytest
     from sqlalchemy import Engine
 
     from adapter.commands import Command
@@ -93,3 +98,33 @@ def test_a_neighbour_whose_clock_was_wrong_takes_nobody_back(database: Engine) -
     assert list(posted) == [NOW + 60_000, NOW + 60_001]
     told = select(t.messages.c.sequence).where(t.messages.c.member == BEA, t.messages.c.sequence.is_not(None))
     assert list(of(database, told.order_by(t.messages.c.id))) == [1, 2]
+
+
+def test_two_processes_that_decide_in_one_millisecond_stay_in_order(
+    database: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids of the second one count from lower down: what it changes is a millisecond later. Messages are sent by id."""
+    configure(database, PROGRAM)
+    play(database, [enrol(ADA), begin(ADA, 100, "credit", 50, complete=True)])
+    play(database, [begin(ADA, 101, "debit", 20, complete=True)])
+    monkeypatch.setattr(batch, "OWN", Instants())
+    monkeypatch.setattr(ids, "_count", count(0))
+    play(database, [begin(ADA, 102, "debit", 5, complete=True)])
+    c = t.messages.c
+    told = select(c.sequence, c.created_at).where(c.type == "balance.updated").order_by(c.id)
+    with database.connect() as connection:
+        in_order = [(sequence, at - NOW) for sequence, at in connection.execute(told)]
+    assert in_order == [(1, 0), (2, 0), (3, 1)]
+
+
+def test_only_so_many_instants_are_remembered() -> None:
+    """What is forgotten counts as another process's: it is later for it, which is right in any case."""
+    instants = Instants()
+    instants.note(1, ["a", "b"])
+    assert instants.ours(1, ["a"])
+    assert instants.ours(1, [])
+    assert not instants.ours(1, ["a", "c"])
+    assert not instants.ours(2, ["a"])
+    for at in range(2, KEPT + 2):
+        instants.note(at, ["a"])
+    assert (instants.ours(1, ["a"]), instants.ours(2, ["a"])) == (False, True)
