@@ -28,12 +28,13 @@ HOT = (
     "adapter.store.booked", "adapter.store.coming", "adapter.store.configuration", "adapter.store.limits",
     "adapter.store.pending", "adapter.store.recent", "adapter.store.redeemed", "adapter.store.usable",
     "adapter.stream.consumer", "adapter.stream.outbox:published", "adapter.stream.outbox:waiting",
-    "adapter.stream.publisher", "adapter.web.lane", "adapter.web.receiver",
+    "adapter.stream.publisher", "adapter.web.lane", "adapter.web.lookups", "adapter.web.looped", "adapter.web.receiver",
 )  # fmt: skip
 """The door's batch, redeeming, claiming and recording deliveries, the stream: places that no exception may name."""
 
 EXCEPTIONS = {
     "adapter.apply": "a file is applied by hand",
+    "adapter.cli.checking:_count": "how much an audit or a rebuild has to go through, by hand",
     "adapter.delivery.listing": "pages of the console and the API, and figures of them",
     "adapter.delivery.replay:_missing": "somebody asked for messages again that an endpoint never had",
     "adapter.delivery.switching:hold": "an endpoint is disabled",
