@@ -56,10 +56,8 @@ def choose_definition(
 
     Raises `NotFound` for a name that does not exist, `DefinitionUnclear` where a name is needed.
     """
-    columns = t.balances.c
-    query = select(columns.definition).where(columns.env == env, columns.member == member)
     return definition_meant(
-        catalog, env, lambda: set(connection.execute(query).scalars()), program=program, name=name
+        catalog, env, lambda: definitions_of(connection, env, member), program=program, name=name
     )
 
 
