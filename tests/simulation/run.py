@@ -14,7 +14,8 @@ from tests.shop import DAY
 from tests.simulation.lives import CODES, Caller, draw_life, draw_webhooks
 from tests.simulation.oracles import book_objections, delivery_objections
 from tests.simulation.sending import Network, Worker
-from tests.simulation.stage import PLAIN, Crash, Stage, determined, stage
+from tests.simulation.shelf import Crash
+from tests.simulation.stage import PLAIN, Stage, determined, stage
 from tests.simulation.standing import standing_objections
 from tests.simulation.taking import Intake
 

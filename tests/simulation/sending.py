@@ -19,7 +19,8 @@ from sqlalchemy.exc import DBAPIError
 from urllib3.exceptions import ProtocolError
 
 from tests.delivery.world import SECRET
-from tests.simulation.stage import TIMEOUT_S, Crash
+from tests.simulation.shelf import Crash
+from tests.simulation.stage import TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,21 +1,17 @@
-"""The stage of one run: a database in memory, one clock, and faults that strike when they are told to."""
+"""The stage of one run: a book in memory, one clock, and what differs from run to run taken out."""
 
 from __future__ import annotations
 
 import logging
-import sqlite3
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from itertools import count, product
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from sqlalchemy import Connection, Engine, TextClause, delete, event
-from sqlalchemy.engine import IteratorResult
-from sqlalchemy.engine.result import SimpleResultMetaData
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, delete
 
 from adapter import ids
 from adapter.delivery import sender
@@ -24,23 +20,21 @@ from adapter.program.model import Program
 from adapter.store import configuration
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog
-from adapter.store.database import in_unit_of_work, open_database
+from adapter.store.database import in_unit_of_work
 from tests.delivery.world import World
 from tests.shop import NOW, configure, enrol, play
+from tests.simulation.shelf import Faults, shelf_called, shelf_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from adapter.catalog import Catalog
     from adapter.clock import Millis
+    from tests.simulation.shelf import Rows
 
 MEMBERS = {1001: "7000", 1002: "7001", 1003: "7002"}  # the API knows their ids, the shop what it calls them
 TIMEOUT_S = 5
 PATIENCE = 20  # retries of a delivery: more than a run is long
-
-
-class Crash(BaseException):
-    """The process ends here, whatever it was doing."""
 
 
 TIERS = {"bronze": 0, "silver": 60, "gold": 150}
@@ -83,45 +77,6 @@ PROGRAMS = (*(_program(*one) for one in _RULES), *(_program(*one, **STANDING) fo
 
 
 @dataclass
-class Faults:
-    """Strikes once: at the so-manieth statement from now, or at the commit, before it or right after it."""
-
-    left: int | None = None
-    at_commit: str | None = None
-    error: type[BaseException] = Crash
-    commits: int = 0
-
-    def arm(self, where: str, statements: int, error: type[BaseException]) -> None:
-        self.left = statements if where == "statement" else None
-        self.at_commit = None if where == "statement" else where
-        self.error = error
-
-    def disarm(self) -> None:
-        self.left = self.at_commit = None
-
-    def strike(self) -> None:
-        self.disarm()
-        if self.error is Crash:
-            raise Crash
-        raise OperationalError("the database went away", None, sqlite3.OperationalError("gone"))
-
-    def on_statement(self) -> None:
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                self.strike()
-
-    def on_commit(self, connection: Any) -> None:
-        where = self.at_commit
-        if where == "before commit":
-            self.strike()
-        self.commits += 1
-        if where == "after commit":
-            connection.connection.driver_connection.commit()
-            self.strike()
-
-
-@dataclass
 class Stage:
     """One book, its subscribers and its clock. `elapsed_ms` never goes back, `world.now` may."""
 
@@ -148,10 +103,10 @@ class Stage:
 
 
 @cache
-def _empty(program: int) -> bytes:
-    """Return a database with everything that a run begins with."""
-    engine = open_database("sqlite://")
-    t.metadata.create_all(engine)
+def _begun(program: int) -> tuple[Rows, Catalog]:
+    """Return the rows of a book with everything that a run begins with, and what is configured there."""
+    shelf = shelf_called("begun")
+    engine = shelf.put({}, Faults())
     configure(engine, PROGRAMS[program])
     with engine.begin() as connection:
         connection.execute(delete(t.endpoints))
@@ -166,89 +121,12 @@ def _empty(program: int) -> bytes:
         )
     play(engine, [enrol(member, customer=("shop", name)) for member, name in MEMBERS.items()])
     with engine.connect() as connection:
-        driver: Any = connection.connection.driver_connection
-        found: bytes = driver.serialize()
-    engine.dispose()
-    return found
-
-
-class Brief(Connection):
-    """A connection that asks the driver at once.
-
-    A run asks a thousand times, mostly for a row or two: what SQLAlchemy finds out about each question and each answer
-    would be half of the work.
-    """
-
-    def exec_driver_sql(self, statement: str, parameters: Any = None, _options: Any = None) -> Any:
-        if self._transaction is None:
-            self._autobegin()
-        _shelves[self.engine].faults.on_statement()
-        driver: Any = self.connection.driver_connection
-        ask = driver.executemany if isinstance(parameters, list) else driver.execute
-        try:
-            found = ask(statement, parameters or ())
-        except sqlite3.Error as error:
-            raise DBAPIError.instance(statement, parameters, error, sqlite3.Error) from error
-        return IteratorResult(_columns(statement, found.description or ()), found)
-
-    def execute(self, statement: Any, parameters: Any = None, **options: Any) -> Any:
-        if isinstance(statement, TextClause) and statement.text.startswith("SELECT"):
-            return self.exec_driver_sql(statement.text, parameters)
-        return super().execute(statement, parameters, **options)
-
-
-@lru_cache(maxsize=4096)
-def _columns(_statement: str, description: tuple[tuple[Any, ...], ...]) -> SimpleResultMetaData:
-    return SimpleResultMetaData([name for name, *_ in description])
-
-
-class Shelf:
-    """An engine that outlives its books: it knows its statements, and each of its connections is to the book of now.
-
-    A crash closes a connection, and what is in memory must outlive it.
-    """
-
-    def __init__(self) -> None:
-        self.book: sqlite3.Connection | None = None
-        self.faults = Faults()
-        self.catalogs: dict[int, Catalog] = {}  # of the book of now, by their version
-        self.engine = open_database("sqlite://")
-        self.engine._connection_cls = Brief
-        _shelves[self.engine] = self
-        closing: Any = self.engine.dialect
-        closing.do_close = closing.do_terminate = lambda connection: connection.rollback()
-        event.listen(self.engine, "do_connect", lambda *_: self.book)
-        event.listen(self.engine, "before_cursor_execute", self._on_statement)
-        event.listen(self.engine, "commit", self._on_commit)
-
-    def _on_statement(self, *_: Any) -> None:
-        self.faults.on_statement()
-
-    def _on_commit(self, connection: Any) -> None:
-        self.faults.on_commit(connection)
-
-    def put(self, begun: bytes, faults: Faults) -> Engine:
-        self.clear()
-        self.book = sqlite3.connect(":memory:", check_same_thread=False, cached_statements=1024)
-        self.book.deserialize(begun)
-        self.faults = faults
-        return self.engine
-
-    def clear(self) -> None:
-        self.engine.dispose()
-        if self.book is not None:
-            self.book.close()
-        self.book = None
-        self.catalogs.clear()
-
-
-_shelves: dict[Engine, Shelf] = {}
-_shelf = cache(lambda _name: Shelf())
+        return shelf.rows(), load_catalog(connection)
 
 
 def _catalog(connection: Connection) -> Catalog:
     """Return what is configured, read once a version: whoever begins anew would parse the same programs again."""
-    shelf = _shelves.get(connection.engine)
+    shelf = shelf_of(connection.engine)
     if shelf is None:
         return load_catalog(connection)
     version = connection.exec_driver_sql("SELECT version FROM configuration").scalar_one()
@@ -261,8 +139,9 @@ def _catalog(connection: Connection) -> Catalog:
 def stage(program: int, name: str = "disturbed") -> Iterator[Stage]:
     """Set up a fresh stage; ids are counted from the same number each time. One of each name at a time."""
     ids._count, faults = count(), Faults()
-    begun, shelf = _empty(program), _shelf(name)
+    (begun, catalog), shelf = _begun(program), shelf_called(name)
     engine = shelf.put(begun, faults)
+    shelf.catalogs[catalog.version] = catalog
     ids._count = count(100_000)
     try:
         yield Stage(program, engine, World(engine, now=NOW), faults)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import text
 
 from adapter.commands import RecordEvent
 from adapter.engine.committer import Committer
 from adapter.engine.sweep import due_balances, due_members, due_vouchers
 from adapter.engine.turns import Turn, Turns
 from adapter.errors import Unavailable
-from adapter.store import tables as t
 from tests.simulation.lives import key_of
-from tests.simulation.stage import DECIDED_AT, Crash
+from tests.simulation.shelf import Crash
+from tests.simulation.stage import DECIDED_AT
 
 if TYPE_CHECKING:
     from adapter.clock import Millis
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from adapter.engine.committer import Waiting
     from adapter.outcome import Outcome
     from tests.simulation.stage import Stage
+
+_KEYS = text("SELECT key FROM events UNION ALL SELECT key FROM idempotency_keys")
 
 
 @dataclass
@@ -72,8 +74,7 @@ class Intake:
         at = DECIDED_AT[-1]  # a neighbour in the batch may have a later instant than the clock
         self.committed += [(at, one) for one in in_turn if self._does_something(one)]
         with self.stage.engine.connect() as connection:
-            for column in (t.events.c.key, t.idempotency_keys.c.key):
-                self.effective |= {bytes(key) for key in connection.execute(select(column)).scalars()}
+            self.effective.update(connection.execute(_KEYS).scalars())
 
     def _does_something(self, command: Command) -> bool:
         """Return whether a command is none that was carried out before.
