@@ -15,12 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, text
 
 from adapter.store.bulk import rows_as
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
 
     from adapter.clock import Millis
     from adapter.delivery.slots import Key, Ticket
@@ -64,7 +66,7 @@ def asked_for(keys: Iterable[Key]) -> str:
 def waiting(connection: Connection, asked: str, now: Millis) -> list[Key]:
     """Return which of the endpoints have something due; reads only."""
     wanted = rows_as(connection, "w", ("env", "endpoint"))
-    statement = text(
+    statement = worded(
         f"SELECT w.env, w.endpoint FROM {wanted} WHERE EXISTS (SELECT 1 FROM deliveries AS i"  # noqa: S608 - names of ours
         f" WHERE i.env = w.env AND i.endpoint = w.endpoint AND {_DUE})"
     )
@@ -83,7 +85,7 @@ def candidates(connection: Connection, rooms: Mapping[Key, int], now: Millis) ->
 def _oldest(connection: Connection, rooms: Mapping[Key, int], now: Millis) -> Sequence[Any]:
     wanted = [{"env": env, "endpoint": endpoint, "room": room} for (env, endpoint), room in rooms.items()]
     values = {"rows": orjson.dumps(wanted).decode(), "now": now, "most": max(rooms.values())}
-    return connection.execute(text(_select(connection)), values).all()
+    return connection.execute(worded(_select(connection)), values).all()
 
 
 def _select(connection: Connection) -> str:
@@ -109,7 +111,7 @@ def put_off_blocked(connection: Connection, rows: Sequence[Any], now: Millis) ->
         env="c.env", endpoint="c.endpoint", member="c.member", message="c.message", later=False
     )
     # MATERIALIZED: each previous message is looked for once, not once for each delivery that it may belong to
-    statement = text(
+    statement = worded(
         f"WITH b AS MATERIALIZED (SELECT c.env, c.id, c.endpoint, {before} AS before FROM {wanted})"  # noqa: S608 - names of ours
         " SELECT b.env, b.id, p.next_attempt_at FROM b"
         " JOIN deliveries AS p ON p.env = b.env AND p.endpoint = b.endpoint AND p.message = b.before"
@@ -125,7 +127,7 @@ def put_off_blocked(connection: Connection, rows: Sequence[Any], now: Millis) ->
     blocked = connection.execute(statement, {"rows": orjson.dumps(asked).decode()}).all()
     if blocked:
         connection.execute(
-            text(
+            worded(
                 "UPDATE deliveries SET state = 'due', lease_until = NULL, next_attempt_at = :at"
                 " WHERE env = :env AND id = :id"
             ),
@@ -157,7 +159,7 @@ def claim(
     taken = rows_as(connection, "c", ("env", "id", "lease"))
     asked = [{"env": r.env, "id": r.id, "lease": leases[r.env, r.endpoint]} for r in rows]
     connection.execute(
-        text(
+        worded(
             "UPDATE deliveries SET state = 'claimed', lease_until = c.lease, next_attempt_at = c.lease,"  # noqa: S608 - names of ours
             f" fence = fence + 1, updated_at = :now FROM {taken}"
             " WHERE deliveries.env = c.env AND deliveries.id = c.id"
@@ -190,7 +192,7 @@ def give_back(connection: Connection, unsent: Sequence[Claimed], now: Millis) ->
     back = rows_as(connection, "c", ("env", "id", "fence", "at"))
     rows = [{"env": each.env, "id": each.id, "fence": each.fence, "at": each.due_at} for each in unsent]
     connection.execute(
-        text(
+        worded(
             "UPDATE deliveries SET state = CASE WHEN EXISTS (SELECT 1 FROM endpoints AS e WHERE e.env = deliveries.env"  # noqa: S608 - names of ours
             " AND e.id = deliveries.endpoint AND e.state = 'enabled') THEN 'due' ELSE 'held' END,"
             f" lease_until = NULL, next_attempt_at = c.at, updated_at = :now FROM {back}"

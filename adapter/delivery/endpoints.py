@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from adapter.catalog import EndpointSecret
 from adapter.clock import Millis, iso
@@ -24,6 +24,7 @@ from adapter.ids import new_id, show
 from adapter.messages import MessageType
 from adapter.store import tables as t
 from adapter.store.configuration import load_catalog, raise_version
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +130,7 @@ def remove(connection: Connection, env: int, endpoint: int, *, now: Millis) -> N
     _row(connection, env, endpoint)
     connection.execute(delete(t.endpoints).where(t.endpoints.c.env == env, t.endpoints.c.id == endpoint))
     connection.execute(
-        text(
+        worded(
             "UPDATE deliveries SET state = 'dead', last_error = 'the endpoint was removed', updated_at = :now"
             " WHERE env = :env AND endpoint = :endpoint AND state IN ('due', 'held', 'claimed')"
         ),

@@ -9,14 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, text
 
 from adapter.delivery.claim import FIELDS, Claimed, claim
 from adapter.store.bulk import rows_as
 from adapter.store.locks import lock_of
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sqlalchemy import Connection
 
     from adapter.clock import Millis
     from adapter.delivery.slots import Key
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
 def due(connection: Connection, now: Millis) -> list[Key]:
     """Return the disabled endpoints whose time to be tried again has come; reads only."""
     rows = connection.execute(
-        text("SELECT env, id FROM endpoints WHERE state = 'disabled' AND probe_at <= :now ORDER BY env, id"),
+        worded(
+            "SELECT env, id FROM endpoints WHERE state = 'disabled' AND probe_at <= :now ORDER BY env, id"
+        ),
         {"now": now},
     )
     return [(row.env, row.id) for row in rows]
@@ -39,7 +43,7 @@ def claim_probes(connection: Connection, leases: Mapping[Key, Millis], now: Mill
     if not leases:
         return []
     wanted = rows_as(connection, "w", ("env", "endpoint"))
-    statement = text(
+    statement = worded(
         f"SELECT {FIELDS} FROM {wanted}"  # noqa: S608 - names of ours
         " JOIN endpoints AS e ON e.env = w.env AND e.id = w.endpoint"
         " JOIN deliveries AS d ON d.env = e.env AND d.id = (SELECT min(h.id) FROM deliveries AS h"
@@ -52,7 +56,7 @@ def claim_probes(connection: Connection, leases: Mapping[Key, Millis], now: Mill
     rows: list[Any] = list(connection.execute(statement, {"rows": asked, "now": now}))
     if rows:
         connection.execute(
-            text("UPDATE endpoints SET probe_at = :lease WHERE env = :env AND id = :id"),
+            worded("UPDATE endpoints SET probe_at = :lease WHERE env = :env AND id = :id"),
             [{"env": r.env, "id": r.endpoint, "lease": leases[r.env, r.endpoint]} for r in rows],
         )
     return claim(connection, rows, leases, now)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, text
 
 from adapter.delivery.claim import neighbour
 from adapter.delivery.replay import settle_items
@@ -22,9 +21,12 @@ from adapter.delivery.standing import update_standing
 from adapter.store import tables as t
 from adapter.store.bulk import bulk_insert, rows_as
 from adapter.store.locks import lock_of
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection
 
     from adapter.catalog import Endpoint
     from adapter.clock import Millis
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from adapter.delivery.health import Health
     from adapter.delivery.settings import DeliverySettings
 
-_UPDATE = text(
+_UPDATE = worded(
     "UPDATE deliveries SET state = :state, attempts = :attempts, step = :step, next_attempt_at = :at,"
     " lease_until = NULL, replay = :replay, last_status = :status, last_error = :error, updated_at = :now"
     " WHERE env = :env AND id = :id AND fence = :fence"
@@ -123,7 +125,7 @@ def _update(connection: Connection, rows: Sequence[Mapping[str, Any]], now: Mill
         listed = rows_as(connection, "c", ("env", "id", "fence", "status"))
         asked = [{name: row[name] for name in ("env", "id", "fence", "status")} for row in arrived]
         values = {"rows": orjson.dumps(asked).decode(), "now": now}
-        connection.execute(text(_DELIVERED.format(arrived=listed)), values)
+        connection.execute(worded(_DELIVERED.format(arrived=listed)), values)
     if others:
         connection.execute(_UPDATE, others)
 
@@ -133,7 +135,7 @@ def _timely(connection: Connection, attempts: Sequence[Attempt]) -> list[Attempt
     if not attempts:
         return []
     mine = rows_as(connection, "c", ("env", "id", "fence"))
-    statement = text(
+    statement = worded(
         f"SELECT d.env, d.id, d.fence FROM deliveries AS d JOIN {mine} ON c.env = d.env AND c.id = d.id"  # noqa: S608 - names of ours
         f" AND c.fence = d.fence WHERE d.state = 'claimed' ORDER BY d.env, d.id{lock_of(connection, 'd')}"
     )
@@ -207,7 +209,7 @@ def _let_followers_go(
             env=":env", endpoint=":endpoint", member=":member", message=":message", later=True
         )
         connection.execute(
-            text(
+            worded(
                 "UPDATE deliveries SET next_attempt_at ="  # noqa: S608 - names of ours
                 " CASE WHEN next_attempt_at > :now THEN :now ELSE next_attempt_at END"
                 " WHERE env = :env AND endpoint = :endpoint AND state = 'due' AND step = 0"

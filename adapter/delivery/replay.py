@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, Select, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Select, bindparam, func, insert, select, update
 
 from adapter.clock import Millis, iso
 from adapter.delivery.switching import new_delivery
@@ -29,6 +29,7 @@ from adapter.store.locks import lock_of
 from adapter.store.reading.kept import check_kept
 from adapter.store.retention import hold_replays
 from adapter.store.rows import DELIVERY_COLUMNS
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -120,7 +121,7 @@ def progress(connection: Connection, env: int, replay: int) -> dict[str, Any]:
     if row is None:
         raise NotFound(f"there is no replay {show('rpl', replay)}", field="replay")
     counted = connection.execute(
-        text(
+        worded(
             "SELECT state, count(*) AS n FROM replay_items"
             " WHERE env = :env AND replay = :replay GROUP BY state"
         ),
@@ -149,22 +150,24 @@ def listed(
 
 def unfinished(connection: Connection) -> list[tuple[int, int]]:
     """Return the replays that are not finished, (env, id), the oldest first; reads only."""
-    rows = connection.execute(
-        select(t.replays.c.env, t.replays.c.id)
-        .where(t.replays.c.finished_at.is_(None))
-        .order_by(t.replays.c.id)
-    )
-    return [(row.env, row.id) for row in rows]
+    return [(row.env, row.id) for row in connection.execute(_UNFINISHED)]
+
+
+_UNFINISHED = (
+    select(t.replays.c.env, t.replays.c.id).where(t.replays.c.finished_at.is_(None)).order_by(t.replays.c.id)
+)
 
 
 def feed(connection: Connection, env: int, replay: int, *, now: Millis, chunk: int) -> int:
     """Make due what a replay waits for, so that at most `chunk` of it are due at once; return how many."""
     queued = connection.execute(
-        text("SELECT count(*) FROM replay_items WHERE env = :env AND replay = :replay AND state = 'queued'"),
+        worded(
+            "SELECT count(*) FROM replay_items WHERE env = :env AND replay = :replay AND state = 'queued'"
+        ),
         {"env": env, "replay": replay},
     ).scalar_one()
     ready = connection.execute(
-        text(
+        worded(
             "SELECT d.id FROM replay_items AS r JOIN deliveries AS d ON d.env = r.env AND d.id = r.delivery"  # noqa: S608 - names of ours
             " JOIN endpoints AS e ON e.env = d.env AND e.id = d.endpoint"
             " WHERE r.env = :env AND r.replay = :replay AND r.state = 'waiting' AND e.state = 'enabled'"
@@ -219,7 +222,7 @@ _MOVE_ITEM = (
 
 def _finish(connection: Connection, replays: Sequence[tuple[int, int]], now: Millis) -> None:
     connection.execute(
-        text(
+        worded(
             "UPDATE replays SET finished_at = :now WHERE env = :env AND id = :replay AND finished_at IS NULL"
             " AND NOT EXISTS (SELECT 1 FROM replay_items AS r"
             " WHERE r.env = replays.env AND r.replay = replays.id"

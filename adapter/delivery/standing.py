@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Connection, text
 
 from adapter.delivery import switching
 from adapter.delivery.health import Health, after
 from adapter.store.bulk import rows_as
 from adapter.store.configuration import raise_version
 from adapter.store.locks import lock_of
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection
 
     from adapter.clock import Millis
     from adapter.delivery.answer import Answer
@@ -64,7 +66,7 @@ def read_health(connection: Connection, keys: Sequence[Key], *, lock: bool = Fal
         return {}
     asked = rows_as(connection, "c", ("env", "id"))
     tail = lock_of(connection, "e") if lock else ""
-    statement = text(
+    statement = worded(
         "SELECT e.env, e.id, e.state, e.disabled_reason, e.failing_since, e.failures, e.probe_at,"  # noqa: S608 - names of ours
         " e.updated_at"
         f" FROM endpoints AS e JOIN {asked} ON c.env = e.env AND c.id = e.id"
@@ -87,7 +89,7 @@ def read_health(connection: Connection, keys: Sequence[Key], *, lock: bool = Fal
 def _write(connection: Connection, changed: Mapping[Key, Health]) -> None:
     if changed:
         connection.execute(
-            text(
+            worded(
                 "UPDATE endpoints SET state = :state, disabled_reason = :reason, failing_since = :since,"
                 " failures = :failures, probe_at = :probe_at, updated_at = :changed_at"
                 " WHERE env = :env AND id = :id"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, text, update
+from sqlalchemy import Connection, update
 
 from adapter.clock import Millis, iso
 from adapter.delivery.health import MANUAL
@@ -19,6 +19,7 @@ from adapter.store import tables as t
 from adapter.store.bulk import bulk_insert
 from adapter.store.configuration import load_catalog, raise_version
 from adapter.store.rows import DELIVERY_COLUMNS
+from adapter.store.worded import worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,7 +64,7 @@ def hold(connection: Connection, env: int, endpoint: int, now: Millis) -> int:
     """Hold what is due for an endpoint; a replay's deliveries go back to wait for their turn."""
     values = {"env": env, "endpoint": endpoint, "now": now}
     connection.execute(
-        text(
+        worded(
             "UPDATE replay_items SET state = 'waiting' WHERE env = :env AND state = 'queued' AND EXISTS"
             " (SELECT 1 FROM deliveries AS d WHERE d.env = replay_items.env AND d.id = replay_items.delivery"
             "  AND d.endpoint = :endpoint AND d.state = 'due' AND d.replay = replay_items.replay)"
@@ -71,7 +72,7 @@ def hold(connection: Connection, env: int, endpoint: int, now: Millis) -> int:
         {"env": env, "endpoint": endpoint},
     )
     held = connection.execute(
-        text(
+        worded(
             "UPDATE deliveries SET state = 'held', replay = NULL, updated_at = :now"
             " WHERE env = :env AND endpoint = :endpoint AND state = 'due'"
         ),
@@ -83,7 +84,7 @@ def hold(connection: Connection, env: int, endpoint: int, now: Millis) -> int:
 def release(connection: Connection, env: int, endpoint: int, now: Millis) -> int:
     """Make due what was held, from the beginning of the schedule; return how many."""
     released = connection.execute(
-        text(
+        worded(
             "UPDATE deliveries SET state = 'due', step = 0, next_attempt_at = :now, updated_at = :now"
             " WHERE env = :env AND endpoint = :endpoint AND state = 'held'"
         ),
