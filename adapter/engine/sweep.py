@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import Engine, or_, select
+from sqlalchemy import BigInteger, Engine, Integer, bindparam, or_, select
 
 from adapter.commands import Command, Elapse, LapseVoucher, Review
 from adapter.errors import Unavailable
@@ -22,42 +22,52 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_NOW = bindparam("now", type_=BigInteger)
+_MOST = bindparam("most", type_=Integer)
+_B, _V, _M = t.balances.c, t.vouchers.c, t.memberships.c
+_DUE_BALANCES = (
+    select(_B.env, _B.member, _B.definition)
+    .where(_B.next_due_at <= _NOW)
+    .order_by(_B.next_due_at)
+    .limit(_MOST)
+)
+_DUE_VOUCHERS = (
+    select(_V.env, _V.id, _V.member)
+    .where(_V.state == "active", or_(_V.expires_at <= _NOW, _V.remind_at <= _NOW))
+    .order_by(_V.expires_at)
+    .limit(_MOST)
+)
+_DUE_MEMBERS = (
+    select(_M.env, _M.member, _M.program).where(_M.next_due_at <= _NOW).order_by(_M.next_due_at).limit(_MOST)
+)
+
 Offer = Callable[[Command], "Future[Outcome]"]
 
 
 def due_balances(engine: Engine, now: Millis, limit: int) -> list[Elapse]:
     """Return commands for the balances that time has caught up with, the longest overdue first."""
-    b = t.balances.c
-    query = (
-        select(b.env, b.member, b.definition).where(b.next_due_at <= now).order_by(b.next_due_at).limit(limit)
-    )
     with engine.connect() as connection:
         return [
             Elapse(env=row.env, member=row.member, definition=row.definition)
-            for row in connection.execute(query)
+            for row in connection.execute(_DUE_BALANCES, {"now": now, "most": limit})
         ]
 
 
 def due_vouchers(engine: Engine, now: Millis, limit: int) -> list[LapseVoucher]:
     """Return commands for the vouchers whose time is over, or nearly so, the longest overdue first."""
-    v = t.vouchers.c
-    due = (v.state == "active", or_(v.expires_at <= now, v.remind_at <= now))
-    query = select(v.env, v.id, v.member).where(*due).order_by(v.expires_at).limit(limit)
     with engine.connect() as connection:
         return [
-            LapseVoucher(env=row.env, voucher=row.id, member=row.member) for row in connection.execute(query)
+            LapseVoucher(env=row.env, voucher=row.id, member=row.member)
+            for row in connection.execute(_DUE_VOUCHERS, {"now": now, "most": limit})
         ]
 
 
 def due_members(engine: Engine, now: Millis, limit: int) -> list[Review]:
     """Return commands for the members whose standing time has caught up with, the longest overdue first."""
-    m = t.memberships.c
-    query = (
-        select(m.env, m.member, m.program).where(m.next_due_at <= now).order_by(m.next_due_at).limit(limit)
-    )
     with engine.connect() as connection:
         return [
-            Review(env=row.env, member=row.member, program=row.program) for row in connection.execute(query)
+            Review(env=row.env, member=row.member, program=row.program)
+            for row in connection.execute(_DUE_MEMBERS, {"now": now, "most": limit})
         ]
 
 

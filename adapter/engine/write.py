@@ -84,6 +84,8 @@ def _put_entries(
     columns: tuple[tuple[str, ...], Computed],
     update: tuple[str, ...],
 ) -> None:
+    if not entries:  # of most tables
+        return
     entries.sort(key=itemgetter(0))
     rows = _tuples([one for _, one in entries], *columns)
     bulk_upsert(connection, table, rows, (*columns[0], *columns[1]), update)
@@ -96,8 +98,14 @@ def _updatable(table: Table, columns: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _add(connection: Connection, table: Table, objects: Sequence[Any]) -> None:
-    columns = tuple(column.name for column in table.columns)
-    bulk_insert(connection, table, _tuples(objects, columns, {}), columns)
+    if objects:
+        columns = _all_columns(table)
+        bulk_insert(connection, table, _tuples(objects, columns, {}), columns)
+
+
+@cache
+def _all_columns(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns)
 
 
 def _tuples(objects: Sequence[Any], columns: tuple[str, ...], more: Computed) -> list[tuple[Any, ...]]:

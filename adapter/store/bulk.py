@@ -48,13 +48,22 @@ def select_by_keys(
     if sqlite:
         wanted += [(None,) * len(key_columns)] * (_few(len(wanted)) - len(wanted))
     listed, values = listed_keys(connection, table, key_columns, wanted)
-    names = ", ".join(f"t.{_q(name)}" for name in columns or [column.name for column in table.columns])
-    match = " AND ".join(f"t.{_q(name)} = k.{_q(name)}" for name in key_columns)
+    names, match = _names(table, tuple(columns)), _match(tuple(key_columns))
     condition, *given = (where,) if isinstance(where, str) else where
     if condition:
         match += f" AND {condition.replace('?', mark(connection))}"
     found = for_each(connection, listed, table, match, lock=lock)
     return list(connection.exec_driver_sql(f"SELECT {names} {found}", (*values, *given)).all())
+
+
+@lru_cache(maxsize=256)
+def _names(table: Table, columns: tuple[str, ...]) -> str:
+    return ", ".join(f"t.{_q(name)}" for name in columns or [column.name for column in table.columns])
+
+
+@lru_cache(maxsize=256)
+def _match(key_columns: tuple[str, ...]) -> str:
+    return " AND ".join(f"t.{_q(name)} = k.{_q(name)}" for name in key_columns)
 
 
 def for_each(connection: Connection, listed: str, table: Table, where: str, *, lock: bool = False) -> str:
