@@ -135,7 +135,7 @@ LEDGER = {
     "spend the expired": Plant(
         "what is over and not yet swept can be spent",
         lambda patch: patch.setattr(transacting, "let_time_pass", nothing),
-        first=26,
+        first=36,
     ),
     "last in, first out": Plant(
         "the lot that ends last is used first", seeing(lots.take, in_order_of_use=_latest_first)
@@ -167,7 +167,7 @@ LEDGER = {
     "undo too much": Plant(
         "a reversed debit gives back one point more than it took",
         lambda patch: replace(patch, redemptions.return_part, _return_more),
-        first=75,
+        first=158,
     ),
     "give and keep": Plant(
         "points that are given away stay with their giver",
@@ -282,7 +282,7 @@ DELIVERY = {
     "static replay key": Plant(
         "a second replay of the same delivery is silently the first one",
         lambda patch: patch.setattr(replay, "create", _replay_once),
-        first=26,
+        first=50,
     ),
     "keyed by message": Plant(
         "what one endpoint took is done for all others",
