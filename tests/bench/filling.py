@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROUNDS = 10
+PACKED_ROUNDS = 7
+"""What these leave behind on SQLite are full pages; the other rounds split them, as what comes in a year does."""
 SAMPLE = 1_000_000_000  # the sample's order; the others' numbers follow, as long as its own
 DAY_MS = 86_400_000
 BEGAN_DAYS, DENSE_DAYS, ENDED_DAYS = 300, 28, 1  # before now
@@ -105,20 +107,32 @@ def fill(engine: Engine, transfers: int) -> Shop:
     postgres = engine.dialect.name == "postgresql"
     engine.dispose()  # SQLite changes its journal only where nobody else has the file open
     with closing(engine.raw_connection()) as connection, closing(connection.cursor()) as cursor:
-        with _in_a_hurry(cursor) if postgres else _in_a_hurry_on_sqlite(cursor):
-            for table, from_, values, where in _fillings(shop, samples, postgres=postgres):
-                row = samples[table] | values
-                names = ", ".join(f'"{name}"' for name in row)
-                written = ", ".join(_written(value, postgres=postgres) for value in row.values())
-                cursor.execute(
-                    f"INSERT INTO {table.name} ({names}) SELECT {written} FROM {from_} AS x {where}"
-                )
-                connection.commit()
+        fillings = list(_fillings(shop, samples, postgres=postgres))
+        if postgres:
+            with _in_a_hurry(cursor):
+                _insert(cursor, samples, fillings, "true", postgres=True)
+        else:
+            with _in_a_hurry_on_sqlite(cursor):
+                with _without_indexes(cursor):
+                    _insert(cursor, samples, fillings, f"r < {PACKED_ROUNDS}", postgres=False)
+                _insert(cursor, samples, fillings, f"r >= {PACKED_ROUNDS}", postgres=False)
         connection.commit()
     if not postgres:  # or whoever commits first would wait for all of it to reach the disk
         with Path(engine.url.database or "").open("rb") as file:
             os.fsync(file.fileno())
     return shop
+
+
+def _insert(cursor: Any, samples: _Samples, fillings: list[_Filling], rounds: str, *, postgres: bool) -> None:
+    """Fill all tables with what came in some rounds."""
+    for table, from_, values, condition in fillings:
+        row = samples[table] | values
+        names = ", ".join(f'"{name}"' for name in row)
+        written = ", ".join(_written(value, postgres=postgres) for value in row.values())
+        cursor.execute(
+            f"INSERT INTO {table.name} ({names}) SELECT {written} FROM {from_} AS x WHERE {rounds} AND {condition}"
+        )
+        cursor.connection.commit()
 
 
 @contextmanager
@@ -157,9 +171,17 @@ def _in_a_hurry(cursor: Any) -> Iterator[None]:
 
 @contextmanager
 def _in_a_hurry_on_sqlite(cursor: Any) -> Iterator[None]:
-    """Fill SQLite's tables without a journal and without indexes but those of keys; make the others afterwards."""
+    """Fill SQLite's tables without a journal."""
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "cache_size = -2000000"):
         cursor.execute(f"PRAGMA {pragma}")
+    yield
+    for pragma in ("cache_size = -8192", "synchronous = FULL", "journal_mode = WAL"):
+        cursor.execute(f"PRAGMA {pragma}")
+
+
+@contextmanager
+def _without_indexes(cursor: Any) -> Iterator[None]:
+    """Fill SQLite's tables without indexes but those of keys; make the others afterwards."""
     cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
     indexes = cursor.fetchall()
     for name, _ in indexes:
@@ -167,8 +189,6 @@ def _in_a_hurry_on_sqlite(cursor: Any) -> Iterator[None]:
     yield
     for _, definition in indexes:
         cursor.execute(definition)
-    for pragma in ("cache_size = -8192", "synchronous = FULL", "journal_mode = WAL"):
-        cursor.execute(f"PRAGMA {pragma}")
 
 
 def _written(value: Any, *, postgres: bool) -> str:
@@ -204,11 +224,11 @@ _Samples = dict[Table, dict[str, Any]]
 def _fillings(shop: Shop, samples: _Samples, *, postgres: bool) -> Iterator[_Filling]:
     """Yield what each table is filled from and what its rows have of their own."""
     of_time, of_member = shop.by_time(postgres), shop.by_member(postgres)
-    kept = f"WHERE i >= {shop.transfers // 2}"
+    kept = f"i >= {shop.transfers // 2}"
     for table, values in _came(shop, samples, postgres=postgres).items():
-        yield table, of_time, values, kept if table in _SENT else ""
+        yield table, of_time, values, kept if table in _SENT else "true"
     for table, values in _of_members(shop, postgres=postgres).items():
-        yield table, of_member, values, "WHERE r = 0" if table in _ONCE else ""
+        yield table, of_member, values, "r = 0" if table in _ONCE else "true"
 
 
 _SENT = (t.messages, t.deliveries, t.attempts)
