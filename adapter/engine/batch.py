@@ -31,8 +31,9 @@ from adapter.engine.vouchers import load_occasions
 from adapter.engine.write import Recorded, forget, write
 from adapter.outcome import Outcome
 from adapter.store import tables as t
-from adapter.store.bulk import select_by_keys, unanswered
-from adapter.store.configuration import newest
+from adapter.store.bulk import by_keys
+from adapter.store.configuration import VERSION, newest_of
+from adapter.store.pipeline import Query, read_together, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -59,10 +60,11 @@ class Batcher:
 
     def __call__(self, connection: Connection, commands: Sequence[Command]) -> list[Outcome]:
         """Decide and write all commands; return an outcome for each, in their order."""
-        self.catalog = newest(connection, self.catalog)
-        now = self.clock()
         events = [command for command in commands if isinstance(command, RecordEvent)]
-        known = _known_events(connection, events)
+        versions, stored = read_together(connection, VERSION, _stored_before(connection, events))
+        self.catalog = newest_of(connection, self.catalog, versions)
+        now = self.clock()
+        known = _known_events(stored)
         answers = Answers(connection, commands, now)
         firsts = _firsts(events, known)
         others = [command for command in commands if not isinstance(command, RecordEvent)]
@@ -194,10 +196,15 @@ class _Decided:
 EventKey = tuple[int, str, bytes]
 
 
-def _known_events(connection: Connection, events: list[RecordEvent]) -> dict[EventKey, Outcome]:
-    """Return the events of this batch that were stored before."""
+def _stored_before(connection: Connection, events: list[RecordEvent]) -> Query | None:
+    """Return what asks for those events of this batch that were stored before."""
     keys = [(one.env, one.source, one.key) for one in events if one.event_id is None]
     columns = ("env", "source", "key", "id", "state", "reason")
+    return by_keys(connection, t.events, ("env", "source", "key"), keys, columns=columns)
+
+
+def _known_events(stored: Sequence[Any]) -> dict[EventKey, Outcome]:
+    """Return how those events ended."""
     return {
         (row.env, row.source, bytes(row.key)): Outcome(
             event=row.id,
@@ -205,7 +212,7 @@ def _known_events(connection: Connection, events: list[RecordEvent]) -> dict[Eve
             reason=row.reason,
             duplicate=True,
         )
-        for row in select_by_keys(connection, t.events, ("env", "source", "key"), keys, columns=columns)
+        for row in stored
     }
 
 

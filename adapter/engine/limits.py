@@ -16,25 +16,28 @@ if TYPE_CHECKING:
     from adapter.book.working import BalanceKey, WorkingSet
     from adapter.clock import Millis
     from adapter.engine.carrying import Touched
+    from adapter.store.pipeline import Asking
 
 
-def load_limits(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+def load_limits(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
     """Fill the working set, once the redemptions that commands name are in it; no query where nothing is redeemed."""
-    work.locking += locking(connection, touched.redeems, work.now)
+    work.locking += yield from locking(connection, touched.redeems, work.now)
     days = {key: began for key in touched.redeems if (began := _day_began(work, key)) is not None}
-    for key, amount in redeemed_since(connection, days, work.now).items():
+    redeemed = yield from redeemed_since(connection, days, work.now)
+    for key, amount in redeemed.items():
         known = sum(counted(one, days[key], work.now) for one in work.redemptions.of(key))
         work.redeemed_today[key] = amount - known
 
 
-def load_booked(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+def load_booked(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
     """Fill the working set with what the limits of balances count; no query where none is touched that has any."""
     spans = {
         span_of(work, (env, member, definition), limit)
         for env, member, definition, kind in touched.booked
         for limit in limits_of(work, env, definition, kind)
     }
-    for span, (number, amount) in booked_since(connection, spans, work.now).items():
+    booked = yield from booked_since(connection, spans, work.now)
+    for span, (number, amount) in booked.items():
         known = [one for one in work.transactions.values() if counts(one, span, work.now)]
         work.booked[span] = (number - len(known), amount - sum(one.amount for one in known))
 

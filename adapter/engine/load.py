@@ -7,7 +7,8 @@ decided again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 from adapter.book import facts as order_facts
 from adapter.book.lots import turn_of
@@ -18,14 +19,24 @@ from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
 from adapter.engine.limits import load_booked, load_limits
-from adapter.engine.redeemed import find_linked, find_naming, hold_links, load_owners, load_redemptions
+from adapter.engine.redeemed import (
+    asking_for_linked,
+    asking_who_names,
+    holding_links,
+    links_named,
+    load_owners,
+    load_redemptions,
+    note_linked,
+    note_naming,
+)
 from adapter.engine.standings import load_standing
 from adapter.engine.undone import load_undone
 from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
-from adapter.store.bulk import select_by_keys
-from adapter.store.coming import due_lots, first_after
+from adapter.store.bulk import by_keys, select_by_keys
+from adapter.store.coming import due_by, due_lots, first_after
 from adapter.store.pending import over, set_aside
+from adapter.store.pipeline import answered_together, read_together
 from adapter.store.rows import (
     ADVICE_COLUMNS,
     BALANCE_COLUMNS,
@@ -38,9 +49,12 @@ from adapter.store.rows import (
 from adapter.store.usable import next_lots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
+
+    from adapter.book.working import OrderKey
+    from adapter.store.pipeline import Asking, Query
 
 LOTS_AT_ONCE = 32
 """How many lots are loaded for a debit at first: nearly always enough, and the same work however many there are."""
@@ -59,74 +73,47 @@ def load(
         if whose == env
     }
     touched.members |= {(command.env, command.member) for command in events if command.member is not None}
-    hold_links(connection, work, events, touched)
-    more = [
-        *find_naming(connection, work, touched),
-        *_orders_of_due_lots(connection, touched.balances, work.now),
-        *touched.orders,
-        *_orders_of_members(connection, touched.whole),
-        *_guest_orders(connection, touched.addresses if _matches_email(work) else ()),
-        *_awaited_orders(connection, touched.customers),
-    ]
-    _load_orders(connection, work, events, more)
-    find_linked(connection, work, events, touched)
-    _load_people(connection, work, events, touched)
-    _load_balances(connection, work, touched)
+    _load_orders(connection, work, events, touched)
+    _load_names(connection, work, events, touched)
+    _load_members(connection, work, touched)
     load_standing(connection, work, events, touched.whole)
-    _load_lots(connection, work, touched, needs)
-    _load_transactions(connection, work)
-    load_redemptions(connection, work, touched)
+    answered_together(
+        connection,
+        _lots_of_orders(connection, work),
+        _due(connection, work, touched, needs),
+        _open_lots(connection, work, touched, needs),
+        _whole_lots(connection, work, touched),
+        _later(connection, work, touched),
+        _awards(connection, work),
+        _over(connection, work, touched),
+        load_redemptions(connection, work, touched),
+    )
     _load_pending(connection, work, touched)
     load_undone(connection, work, touched.undone)
-    _load_advices(connection, work, touched.advised)
-    load_limits(connection, work, touched)
-    load_booked(connection, work, touched)
+    answered_together(
+        connection,
+        _advices(connection, work, touched.advised),
+        load_limits(connection, work, touched),
+        load_booked(connection, work, touched),
+    )
     load_vouchers(connection, work, touched)
     load_owners(connection, work)
 
 
-def _orders_of_due_lots(
-    connection: Connection, lapses: set[BalanceKey], now: int
-) -> list[tuple[int, str, str]]:
-    """Return the orders whose points time moves. Read without a lock, to lock the orders before the balances."""
-    due = due_lots(connection, lapses, now)
-    return [
-        (lot.env, lot.order_source, lot.order_ref)
-        for lot in due
-        if lot.order_source and lot.order_ref and lot.pending
-    ]
-
-
-def _orders_of_members(connection: Connection, members: set[tuple[int, int]]) -> list[tuple[int, str, str]]:
-    """Return all orders of these members."""
-    found = select_by_keys(connection, t.orders, ("env", "member"), members, columns=("env", "source", "ref"))
-    return [tuple(row) for row in found]
-
-
 def _load_orders(
-    connection: Connection,
-    work: WorkingSet,
-    events: list[RecordEvent],
-    more: list[tuple[int, str, str]],
+    connection: Connection, work: WorkingSet, events: list[RecordEvent], touched: Touched
 ) -> None:
-    keys = [*more]
-    addresses = []
-    for command in events:
-        source = work.catalog.sources.get(command.source)
-        for event in command.events if source is not None else ():
-            if event.order is not None and source is not None:
-                keys.append((command.env, source.orders_of, event.order))
-            if event.customer is not None and event.customer.id and event.customer.email:
-                addresses.append((command.env, event.customer.email))
-    guests = _guest_orders(connection, addresses if _matches_email(work) else [])
-    rows = select_by_keys(
-        connection,
-        t.orders,
-        ("env", "source", "ref"),
-        [*keys, *guests],
-        columns=ORDER_COLUMNS,
-        lock=True,
-    )
+    """Load and lock the orders that a batch is about, once what leads to them is held."""
+    held = holding_links(connection, work, events, touched)
+    finding = _finding_orders(connection, work, events, touched)
+    more: list[OrderKey] = []
+    if any(finding):
+        _, naming, due, *found = read_together(connection, held, *finding)
+        held = None
+        more = [*note_naming(work, naming), *_moved_by_time(due), *(tuple(row) for row in chain(*found))]
+    keys = {*_orders_of(work, events), *touched.orders, *more}
+    orders = by_keys(connection, t.orders, ("env", "source", "ref"), keys, columns=ORDER_COLUMNS, lock=True)
+    _, rows = read_together(connection, held, orders)
     for row in rows:
         env, source, ref, program, created_at, facts, *rest = row
         order = Order(env, source, ref, program, created_at, order_facts.load(facts), *rest)
@@ -137,32 +124,61 @@ def _load_orders(
             work.awaited.setdefault((order.env, order.source, order.customer), []).append(order.key)
 
 
-def _guest_orders(connection: Connection, addresses: Iterable[tuple[int, str]]) -> list[tuple[int, str, str]]:
-    """Return the parked orders of guests with these addresses."""
-    found = select_by_keys(
-        connection,
-        t.orders,
-        ("env", "email"),
-        addresses,
-        columns=("env", "source", "ref"),
-        where="t.member IS NULL",
+def _finding_orders(
+    connection: Connection, work: WorkingSet, events: list[RecordEvent], touched: Touched
+) -> tuple[Query | None, ...]:
+    """Return what asks for orders that the commands do not name themselves.
+
+    Those that name what is begun here, those whose points time moves (read without a lock, to lock the orders before the
+    balances), those of members of whom all is needed, and the parked ones of guests and of customers who are no
+    members yet.
+    """
+    addresses = {*touched.addresses, *_addresses_of(work, events)} if _matches_email(work) else set()
+    return (
+        asking_who_names(connection, touched),
+        due_by(connection, touched.balances, work.now),
+        by_keys(connection, t.orders, ("env", "member"), touched.whole, columns=_KEY),
+        by_keys(connection, t.orders, ("env", "email"), addresses, columns=_KEY, where=_PARKED),
+        by_keys(
+            connection,
+            t.orders,
+            ("env", "source", "customer"),
+            touched.customers,
+            columns=_KEY,
+            where=_PARKED,
+        ),
     )
-    return [tuple(row) for row in found]
 
 
-def _awaited_orders(
-    connection: Connection, customers: Iterable[tuple[int, str, str]]
-) -> list[tuple[int, str, str]]:
-    """Return the parked orders of these customers, who are no members yet."""
-    found = select_by_keys(
-        connection,
-        t.orders,
-        ("env", "source", "customer"),
-        customers,
-        columns=("env", "source", "ref"),
-        where="t.member IS NULL",
-    )
-    return [tuple(row) for row in found]
+_KEY = ("env", "source", "ref")
+_PARKED = "t.member IS NULL"
+
+
+def _moved_by_time(due: Iterable[Any]) -> list[OrderKey]:
+    """Return the orders whose pending points are in these lots."""
+    lots = [Lot(*row) for row in due]
+    return [
+        (lot.env, lot.order_source, lot.order_ref)
+        for lot in lots
+        if lot.order_source and lot.order_ref and lot.pending
+    ]
+
+
+def _orders_of(work: WorkingSet, events: list[RecordEvent]) -> Iterator[OrderKey]:
+    """Yield the orders that these events speak of."""
+    for command in events:
+        source = work.catalog.sources.get(command.source)
+        for event in command.events if source is not None else ():
+            if event.order is not None and source is not None:
+                yield command.env, source.orders_of, event.order
+
+
+def _addresses_of(work: WorkingSet, events: list[RecordEvent]) -> Iterator[tuple[int, str]]:
+    """Yield the addresses of customers whom these events name by an id, too: who may have ordered as guests before."""
+    for command in events:
+        for event in command.events if command.source in work.catalog.sources else ():
+            if event.customer is not None and event.customer.id and event.customer.email:
+                yield command.env, event.customer.email
 
 
 def _matches_email(work: WorkingSet) -> bool:
@@ -171,61 +187,93 @@ def _matches_email(work: WorkingSet) -> bool:
     )
 
 
-def _load_people(
+def _load_names(
     connection: Connection, work: WorkingSet, events: list[RecordEvent], touched: Touched
 ) -> None:
-    """Load who the customers of these events and of the loaded orders are, and the members that are named."""
+    """Load what these events and the loaded orders name: customers, redemptions and vouchers."""
+    named = links_named(work, events, touched)
     customers, addresses = _customers(work, events)
     customers |= touched.customers
     addresses |= touched.addresses
-    _load_identities(connection, work, customers | {(env, ADDRESS, email) for env, email in addresses})
-    if addresses and _matches_email(work):
-        found = select_by_keys(connection, t.people, ("env", "email"), addresses, columns=PERSON_COLUMNS)
-        for row in sorted(found, key=lambda row: row.member, reverse=True):
-            work.by_email[row.env, row.email] = row.member
+    customers |= {(env, ADDRESS, email) for env, email in addresses}
+    matching = addresses if _matches_email(work) else ()
+    redemptions, vouchers, identities, matched = read_together(
+        connection,
+        *asking_for_linked(connection, work, named),
+        by_keys(connection, t.identities, ("env", "source", "customer"), customers),
+        by_keys(connection, t.people, ("env", "email"), matching, columns=PERSON_COLUMNS),
+    )
+    note_linked(work, touched, named, redemptions, vouchers)
+    _note_identities(work, identities)
+    for row in sorted(matched, key=lambda row: row.member, reverse=True):
+        work.by_email[row.env, row.email] = row.member
     if touched.whole:
-        _load_names(connection, work, touched.whole)
-    _load_members(connection, work, _members(work) | touched.members)
-    _follow_merged(connection, work)
+        _load_names_of(connection, work, touched.whole)
 
 
-def _load_identities(connection: Connection, work: WorkingSet, keys: Iterable[tuple[int, str, str]]) -> None:
-    for row in select_by_keys(connection, t.identities, ("env", "source", "customer"), keys):
+def _note_identities(work: WorkingSet, rows: Iterable[Any]) -> None:
+    for row in rows:
         work.identities.load((row.env, row.source, row.customer), row.member)
 
 
-def _load_names(connection: Connection, work: WorkingSet, members: set[tuple[int, int]]) -> None:
+def _load_names_of(connection: Connection, work: WorkingSet, members: set[tuple[int, int]]) -> None:
     """Load all that leads to these members, and whom their addresses lead to."""
-    for row in select_by_keys(connection, t.identities, ("env", "member"), members):
-        work.identities.load((row.env, row.source, row.customer), row.member)
-    columns = ("env", "email")
-    named = select_by_keys(connection, t.people, ("env", "member"), members, columns=columns)
-    _load_identities(connection, work, {(row.env, ADDRESS, row.email) for row in named if row.email})
+    theirs, named = read_together(
+        connection,
+        by_keys(connection, t.identities, ("env", "member"), members),
+        by_keys(connection, t.people, ("env", "member"), members, columns=("env", "email")),
+    )
+    _note_identities(work, theirs)
+    addresses = {(row.env, ADDRESS, row.email) for row in named if row.email}
+    _note_identities(work, select_by_keys(connection, t.identities, ("env", "source", "customer"), addresses))
 
 
-def _load_members(connection: Connection, work: WorkingSet, members: set[tuple[int, int]]) -> None:
-    """Load and lock members, and after that who they are: a lock writes to its row's page, and one for both will do."""
-    for row in select_by_keys(
-        connection, t.members, ("env", "id"), members, columns=MEMBER_COLUMNS, lock=True
-    ):
+def _load_members(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+    """Load and lock members and their balances; also those whom another door has just merged them into."""
+    members = _members(work) | touched.members
+    holders = members | {(env, member) for env, member, _ in touched.balances}
+    _load_people(connection, work, members, holders)
+    into = _follow_merged(work)
+    _load_people(connection, work, into - members, into - holders)
+
+
+def _load_people(
+    connection: Connection, work: WorkingSet, members: set[tuple[int, int]], holders: set[tuple[int, int]]
+) -> None:
+    """Load and lock members, then the balances of `holders`; and after that who they are.
+
+    A lock writes to its row's page: one for a member and all that is said of them will do.
+    """
+    known, balances, people, identities = read_together(
+        connection,
+        by_keys(connection, t.members, ("env", "id"), members, columns=MEMBER_COLUMNS, lock=True),
+        by_keys(connection, t.balances, ("env", "member"), holders, columns=BALANCE_COLUMNS, lock=True),
+        by_keys(connection, t.people, ("env", "member"), members, columns=PERSON_COLUMNS),
+        by_keys(connection, t.identities, ("env", "member"), holders),
+    )
+    for row in known:
         work.members.load((row.env, row.id), Member(*row))
-    for row in select_by_keys(connection, t.people, ("env", "member"), members, columns=PERSON_COLUMNS):
+    for row in balances:
+        balance = Balance(*row)
+        work.balances.load(balance.key, balance)
+        work.due_before[balance.key] = balance.next_due_at
+    for row in people:
         work.people.load((row.env, row.member), Person(*row))
+    for row in identities:
+        if row.source != ADDRESS:
+            work.source_ids.setdefault((row.env, row.member), []).append(f"{row.source}:{row.customer}")
 
 
-def _follow_merged(connection: Connection, work: WorkingSet) -> None:
+def _follow_merged(work: WorkingSet) -> set[tuple[int, int]]:
     """Follow what was read of somebody just before another door merged them: it is the other member's now."""
     merged = {
         (one.env, one.id): one.merged_into for one in work.members.values() if one.merged_into is not None
     }
-    if not merged:
-        return
-    for key, member in list(work.identities.items()):
+    for key, member in list(work.identities.items()) if merged else ():
         work.identities.amend(key, merged.get((key[0], member), member))
-    for address, member in work.by_email.items():
+    for address, member in work.by_email.items() if merged else ():
         work.by_email[address] = merged.get((address[0], member), member)
-    known = {key for key, _ in work.members.items()}
-    _load_members(connection, work, {(env, into) for (env, _), into in merged.items()} - known)
+    return {(env, into) for (env, _), into in merged.items()}
 
 
 def _customers(
@@ -258,90 +306,96 @@ def _members(work: WorkingSet) -> set[tuple[int, int]]:
     return found
 
 
-def _load_balances(connection: Connection, work: WorkingSet, touched: Touched) -> None:
-    members = _members(work) | touched.members | {(env, member) for env, member, _ in touched.balances}
-    rows = select_by_keys(
-        connection, t.balances, ("env", "member"), members, columns=BALANCE_COLUMNS, lock=True
-    )
-    for row in rows:
-        balance = Balance(*row)
-        work.balances.load(balance.key, balance)
-        work.due_before[balance.key] = balance.next_due_at
-    for row in select_by_keys(connection, t.identities, ("env", "member"), members):
-        if row.source == ADDRESS:
-            continue
-        work.source_ids.setdefault((row.env, row.member), []).append(f"{row.source}:{row.customer}")
-
-
-def _load_lots(
-    connection: Connection,
-    work: WorkingSet,
-    touched: Touched,
-    needs: set[BalanceKey],
-) -> None:
-    own = [
-        (order.env, order.member, order.definition, order.lot)
-        for order in work.orders.values()
-        if order.lot is not None
-    ]
-    for row in select_by_keys(
-        connection, t.lots, ("env", "member", "definition", "id"), own, columns=LOT_COLUMNS
-    ):
-        work.know_lot(Lot(*row))
-    for due in due_lots(connection, touched.balances, work.now):
-        lot = work.know_lot(due)
-        work.due.setdefault(lot.balance_key, []).append(lot)
-    keys = ("env", "member", "definition")
-    for row in select_by_keys(connection, t.lots, keys, needs, columns=LOT_COLUMNS, where="t.available > 0"):
-        work.know_lot(Lot(*row))
-    for lot in due_lots(connection, needs - touched.balances, work.now):
-        work.know_lot(lot)  # what time is about to do to them is an activity
-    whole = {key for key in touched.balances if key[:2] in touched.whole}
-    for row in select_by_keys(connection, t.lots, keys, whole, columns=LOT_COLUMNS, where=_NOT_EMPTY):
-        work.know_lot(Lot(*row))
-    work.opened |= needs | whole
-    for key, lots in next_lots(connection, touched.spent - needs, LOTS_AT_ONCE).items():
-        known = [work.know_lot(lot) for lot in lots]
-        if len(known) == LOTS_AT_ONCE:
-            work.last_turn[key] = turn_of(known[-1])
-    work.later |= first_after(connection, touched.balances, work.now)
-
-
+_OF_BALANCE = ("env", "member", "definition")
 _NOT_EMPTY = (
     "(t.pending > 0 OR t.available > 0 OR t.reserved > 0 OR (t.expired > 0 AND t.order_ref IS NOT NULL))"
 )
 
 
-def _load_transactions(connection: Connection, work: WorkingSet) -> None:
+def _lots_of_orders(connection: Connection, work: WorkingSet) -> Asking[None]:
+    own = [
+        (order.env, order.member, order.definition, order.lot)
+        for order in work.orders.values()
+        if order.lot is not None
+    ]
+    for row in (yield by_keys(connection, t.lots, (*_OF_BALANCE, "id"), own, columns=LOT_COLUMNS)):
+        work.know_lot(Lot(*row))
+
+
+def _due(connection: Connection, work: WorkingSet, touched: Touched, needs: set[BalanceKey]) -> Asking[None]:
+    """Load what time is about to do to these balances, which is an activity of theirs."""
+    both = yield from due_lots(connection, touched.balances | needs, work.now)
+    for due in both:
+        lot = work.know_lot(due)
+        if lot.balance_key in touched.balances:
+            work.due.setdefault(lot.balance_key, []).append(lot)
+
+
+def _open_lots(
+    connection: Connection, work: WorkingSet, touched: Touched, needs: set[BalanceKey]
+) -> Asking[None]:
+    """Load all lots that points can be taken from, or the first ones where that will do."""
+    for row in (
+        yield by_keys(connection, t.lots, _OF_BALANCE, needs, columns=LOT_COLUMNS, where="t.available > 0")
+    ):
+        work.know_lot(Lot(*row))
+    work.opened |= needs
+    first = yield from next_lots(connection, touched.spent - needs, LOTS_AT_ONCE)
+    for key, lots in first.items():
+        known = [work.know_lot(lot) for lot in lots]
+        if len(known) == LOTS_AT_ONCE:
+            work.last_turn[key] = turn_of(known[-1])
+
+
+def _whole_lots(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
+    whole = {key for key in touched.balances if key[:2] in touched.whole}
+    for row in (yield by_keys(connection, t.lots, _OF_BALANCE, whole, columns=LOT_COLUMNS, where=_NOT_EMPTY)):
+        work.know_lot(Lot(*row))
+    work.opened |= whole
+
+
+def _later(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
+    work.later |= yield from first_after(connection, touched.balances, work.now)
+
+
+def _awards(connection: Connection, work: WorkingSet) -> Asking[None]:
+    """Load the transactions that the loaded orders earned by."""
     keys = [
         (order.env, order.award_transaction)
         for order in work.orders.values()
         if order.award_transaction is not None
     ]
-    for row in select_by_keys(connection, t.transactions, ("env", "id"), keys, columns=TRANSACTION_COLUMNS):
+    for row in (yield by_keys(connection, t.transactions, ("env", "id"), keys, columns=TRANSACTION_COLUMNS)):
         work.transactions.load(row.id, Transaction(*row))
 
 
-def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) -> None:
-    """Load the pending transactions that are to end or whose time is over, and the lots that their points are in."""
-    ends = touched.transactions
-    named = select_by_keys(connection, t.transactions, ("env", "id"), ends, columns=TRANSACTION_COLUMNS)
-    theirs = select_by_keys(
-        connection,
-        t.transactions,
-        ("env", "member"),
-        touched.whole,
-        columns=TRANSACTION_COLUMNS,
-        where="t.state = 'pending'",
-    )
-    for row in (*named, *theirs):
-        if work.transactions.get(row.id) is None:
-            work.transactions.load(row.id, Transaction(*row))
-    for late in over(connection, touched.balances, work.now):
+def _over(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
+    """Load the pending transactions whose time is over."""
+    ended = yield from over(connection, touched.balances, work.now)
+    for late in ended:
         known = work.transactions.get(late.id)
         if known is None:
             work.transactions.load(late.id, late)
         work.over.setdefault(late.balance_key, []).append(known or late)
+
+
+def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+    """Load the pending transactions that are to end, and the lots that the points of pending ones are in."""
+    named, theirs = read_together(
+        connection,
+        by_keys(connection, t.transactions, ("env", "id"), touched.transactions, columns=TRANSACTION_COLUMNS),
+        by_keys(
+            connection,
+            t.transactions,
+            ("env", "member"),
+            touched.whole,
+            columns=TRANSACTION_COLUMNS,
+            where="t.state = 'pending'",
+        ),
+    )
+    for row in (*named, *theirs):
+        if work.transactions.get(row.id) is None:
+            work.transactions.load(row.id, Transaction(*row))
     pending = [one for one in work.transactions.values() if one.state == "pending" and one.sequence]
     for transaction, lot, amount in set_aside(connection, pending):
         work.set_aside.setdefault(transaction.id, []).append((work.know_lot(lot), amount))
@@ -350,9 +404,9 @@ def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) ->
 _NEWEST = "t.number = (SELECT max(n.number) FROM advices n WHERE n.env = k.env AND n.member = k.member)"
 
 
-def _load_advices(connection: Connection, work: WorkingSet, advised: set[tuple[int, int]]) -> None:
+def _advices(connection: Connection, work: WorkingSet, advised: set[tuple[int, int]]) -> Asking[None]:
     keys = ("env", "member")
-    for row in select_by_keys(connection, t.advices, keys, advised, columns=ADVICE_COLUMNS, where=_NEWEST):
+    for row in (yield by_keys(connection, t.advices, keys, advised, columns=ADVICE_COLUMNS, where=_NEWEST)):
         advice = Advice(*row)
         work.advices.load(advice.key, advice)
         work.newest_advice[row.env, row.member] = advice

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -11,72 +11,83 @@ from adapter.book.linking import know_links
 from adapter.book.links import links_of_event, links_of_order
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.bulk import select_by_keys
-from adapter.store.locks import lock_names
-from adapter.store.redeemed import completed, linked, spent
+from adapter.store.bulk import by_keys
+from adapter.store.locks import holding_names
+from adapter.store.pipeline import answered
+from adapter.store.redeemed import completed, linked_by, spent
 from adapter.store.rows import REDEMPTION_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
     from adapter.book.working import Link, OrderKey, WorkingSet
     from adapter.commands import RecordEvent
     from adapter.engine.carrying import Touched
+    from adapter.store.pipeline import Asking, Query
 
 log = structlog.get_logger()
 
 
-def hold_links(
+def holding_links(
     connection: Connection, work: WorkingSet, events: Sequence[RecordEvent], touched: Touched
-) -> None:
-    """Hold everything by which the orders and the redemptions of a batch may find each other.
+) -> Query | None:
+    """Return what holds everything by which the orders and the redemptions of a batch may find each other.
 
     Either may be new, and then there is no row yet to lock: without this, two doors that begin both at once would
     each look before the other has written.
     """
-    lock_names(connection, chain(_links_of(work, events), touched.links))
+    return holding_names(connection, chain(_links_of(work, events), touched.links))
 
 
-def find_naming(connection: Connection, work: WorkingSet, touched: Touched) -> set[OrderKey]:
-    """Return the orders that named already what is begun in this batch."""
-    found: set[OrderKey] = set()
+def asking_who_names(connection: Connection, touched: Touched) -> Query | None:
+    """Return what asks for the orders that named already what is begun in this batch."""
     wanted = {link for link in touched.links if link[1] in ("code", "payment")}
-    for row in select_by_keys(connection, t.order_links, ("env", "kind", "name"), wanted):
+    return by_keys(connection, t.order_links, ("env", "kind", "name"), wanted)
+
+
+def note_naming(work: WorkingSet, rows: Iterable[Any]) -> set[OrderKey]:
+    """Note which orders these are, and return them."""
+    found: set[OrderKey] = set()
+    for row in rows:
         key = (row.env, row.source, row.ref)
         work.naming.setdefault((row.env, row.kind, row.name), {})[key] = None
         found.add(key)
     return found
 
 
-def find_linked(
-    connection: Connection, work: WorkingSet, events: Sequence[RecordEvent], touched: Touched
-) -> None:
-    """Note which redemptions and vouchers the orders of a batch use, and which have a code that is to be given.
+def links_named(work: WorkingSet, events: Sequence[RecordEvent], touched: Touched) -> set[Link]:
+    """Return by what the orders of a batch name redemptions and vouchers, and the codes that are to be given."""
+    return {*_links(work, events), *(link for link in touched.links if link[1] in ("code", "id"))}
+
+
+def asking_for_linked(connection: Connection, work: WorkingSet, named: set[Link]) -> tuple[Query | None, ...]:
+    """Return what asks for the redemptions and the vouchers of these links.
 
     Redemptions are looked for where a program lets points be spent at all, vouchers where there is a code.
     """
-    named = {*_links(work, events), *(link for link in touched.links if link[1] in ("code", "id"))}
-    _find_vouchers(connection, touched, {(env, name) for env, kind, name in named if kind == "code"})
     links = {link for link in named if work.catalog.redeems(link[0])}
-    if not links:
-        return
-    found = linked(connection, links)
+    vouchers = by_keys(connection, t.vouchers, ("env", "code"), _codes(named), columns=("env", "member"))
+    return linked_by(connection, links), vouchers
+
+
+def note_linked(
+    work: WorkingSet, touched: Touched, named: set[Link], redemptions: Sequence[Any], vouchers: Sequence[Any]
+) -> None:
+    """Note what was found: all of it is touched."""
+    found = {(env, number): (env, member, definition) for env, number, member, definition in redemptions}
     touched.redemptions.update(found)
     touched.balances.update(found.values())
-    for env, kind, name in links:
-        if kind == "id" and (env, int(name)) not in found:
+    touched.codes |= _codes(named)
+    touched.members |= {(row.env, row.member) for row in vouchers}
+    for env, kind, name in named:
+        if kind == "id" and work.catalog.redeems(env) and (env, int(name)) not in found:
             log.warning("an order names a redemption that is not there", env=env, redemption=int(name))
 
 
-def _find_vouchers(connection: Connection, touched: Touched, codes: set[tuple[int, str]]) -> None:
-    touched.codes |= codes
-    columns = ("env", "member")
-    touched.members |= {
-        (row.env, row.member)
-        for row in select_by_keys(connection, t.vouchers, ("env", "code"), codes, columns=columns)
-    }
+def _codes(named: set[Link]) -> set[tuple[int, str]]:
+    return {(env, name) for env, kind, name in named if kind == "code"}
 
 
 def _links(work: WorkingSet, events: Sequence[RecordEvent]) -> Iterator[Link]:
@@ -94,12 +105,12 @@ def _links_of(work: WorkingSet, events: Sequence[RecordEvent]) -> Iterator[Link]
                 yield from links_of_event(key, event, redeems=work.catalog.redeems(command.env))
 
 
-def load_redemptions(connection: Connection, work: WorkingSet, touched: Touched) -> None:
+def load_redemptions(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
     """Load the redemptions that are touched; their balances are locked, so they stay as they are."""
-    found = _load(connection, work, touched.redemptions)
+    found = yield from _load(connection, work, touched.redemptions)
     waiting = [one for one in found if one.state == RedemptionState.PENDING]
     touched.transactions.update((one.env, one.transaction) for one in waiting)
-    transactions = completed(connection, {(one.env, one.id) for one in found if one.spent})
+    transactions = yield from completed(connection, {(one.env, one.id) for one in found if one.spent})
     for transaction in transactions:
         work.transactions.load(transaction.id, transaction)
     mine = [one for one in transactions if _in_its_balance(work, one.redemption, one.definition)]
@@ -115,11 +126,13 @@ def load_owners(connection: Connection, work: WorkingSet) -> None:
         for one in late
         if one.redemption is not None and work.redemptions.get(one.redemption) is None
     }
-    _load(connection, work, owners)
+    answered(connection, _load(connection, work, owners))
 
 
-def _load(connection: Connection, work: WorkingSet, keys: Collection[tuple[int, int]]) -> list[Redemption]:
-    rows = select_by_keys(connection, t.redemptions, ("env", "id"), keys, columns=REDEMPTION_COLUMNS)
+def _load(
+    connection: Connection, work: WorkingSet, keys: Collection[tuple[int, int]]
+) -> Asking[list[Redemption]]:
+    rows = yield by_keys(connection, t.redemptions, ("env", "id"), keys, columns=REDEMPTION_COLUMNS)
     found = [Redemption(*row) for row in rows]
     for redemption in found:
         work.redemptions.load(redemption.id, redemption)

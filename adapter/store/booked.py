@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from adapter.store import tables as t
 from adapter.store.bulk import for_each, listed_keys, mark
+from adapter.store.pipeline import Asking, Query
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 _SPAN = ("env", "member", "definition", "kind", "created_at")
 
 
-def booked_since(connection: Connection, spans: Collection[Span], now: Millis) -> dict[Span, tuple[int, int]]:
-    """Return for each span how many transactions there were that count, and how much they come to. One statement."""
+def booked_since(
+    connection: Connection, spans: Collection[Span], now: Millis
+) -> Asking[dict[Span, tuple[int, int]]]:
+    """Ask for each span how many transactions there were that count, and how much they come to. One statement."""
     if not spans:
         return {}
     listed, values = listed_keys(connection, t.transactions, _SPAN, sorted(spans))
@@ -32,7 +35,7 @@ def booked_since(connection: Connection, spans: Collection[Span], now: Millis) -
     )
     found = for_each(connection, listed, t.transactions, counted)
     statement = f"SELECT {own}, count(*), sum(t.amount) {found} GROUP BY {own}"
-    rows = connection.exec_driver_sql(statement, (*values, now))
+    rows = yield Query(statement, (*values, now))
     return {
         (env, member, definition, kind, at): (number, int(amount))
         for env, member, definition, kind, at, number, amount in rows

@@ -6,14 +6,14 @@ a list of values or executes one statement many times, PostgreSQL takes arrays.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Connection, Integer, LargeBinary, SmallInteger, Table
-from sqlalchemy.exc import DBAPIError
+
+from adapter.store.pipeline import Query, read
 
 if TYPE_CHECKING:
     from adapter.store.arrays import Packed
@@ -34,7 +34,23 @@ def select_by_keys(
     where: str | tuple[str, int] = "",
     lock: bool = False,
 ) -> list[Any]:
-    """Return the rows of `table` whose `key_columns` equal one of `keys`, in one statement.
+    """Return the rows of `table` whose `key_columns` equal one of `keys`, in one statement: see `by_keys`."""
+    return read(
+        connection, by_keys(connection, table, key_columns, keys, columns=columns, where=where, lock=lock)
+    )
+
+
+def by_keys(
+    connection: Connection,
+    table: Table,
+    key_columns: Sequence[str],
+    keys: Iterable[tuple[Any, ...]],
+    *,
+    columns: Sequence[str] = (),
+    where: str | tuple[str, int] = "",
+    lock: bool = False,
+) -> Query | None:
+    """Return what asks for the rows of `table` whose `key_columns` equal one of `keys`; None without keys.
 
     `where` is a further condition of ours on the table `t`; what it asks for each key it says by `k`, and a number that
     comes with it by `?`, so that its text stays the same and is prepared once. With `lock`,
@@ -43,9 +59,8 @@ def select_by_keys(
     """
     wanted = sorted(set(keys))
     if not wanted:
-        return []
-    sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
+        return None
+    if connection.dialect.name == "sqlite":
         wanted += [(None,) * len(key_columns)] * (_few(len(wanted)) - len(wanted))
     listed, values = listed_keys(connection, table, key_columns, wanted)
     names, match = _names(table, tuple(columns)), _match(tuple(key_columns))
@@ -53,7 +68,7 @@ def select_by_keys(
     if condition:
         match += f" AND {condition.replace('?', mark(connection))}"
     found = for_each(connection, listed, table, match, lock=lock)
-    return list(connection.exec_driver_sql(f"SELECT {names} {found}", (*values, *given)).all())
+    return Query(f"SELECT {names} {found}", (*values, *given))
 
 
 @lru_cache(maxsize=256)
@@ -134,24 +149,6 @@ def rows_as(connection: Connection, alias: str, columns: Sequence[str], paramete
         return f"(SELECT {taken} FROM json_each(:{parameter})) AS {alias}"  # noqa: S608 - names of ours
     typed = ", ".join(f"{_q(name)} bigint" for name in columns)
     return f"json_to_recordset(CAST(:{parameter} AS json)) AS {alias}({typed})"
-
-
-@contextmanager
-def unanswered(connection: Connection) -> Iterator[None]:
-    """Send statements without waiting for the answer to each: PostgreSQL executes one while the next is made ready.
-
-    For statements that return nothing. What is wrong with one of them is raised by a later one, or at the end.
-    """
-    driver: Any = connection.connection.driver_connection
-    if not hasattr(driver, "pipeline"):  # SQLite is in this process: there is nothing to wait for
-        yield
-        return
-    errors: Any = connection.dialect.dbapi
-    try:
-        with driver.pipeline():
-            yield
-    except errors.Error as error:
-        raise cast("DBAPIError", DBAPIError.instance("", None, error, errors.Error)) from error
 
 
 def bulk_insert(connection: Connection, table: Table, rows: Sequence[Row], columns: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapter.book.state import Lot
 from adapter.store.bulk import listed_keys, mark
+from adapter.store.pipeline import Asking, Query
 from adapter.store.rows import LOT_COLUMNS
 from adapter.store.tables import LOTS_DUE_EARLY, lots
 
@@ -28,16 +29,20 @@ _ENDING = f"lots n WHERE {_OF_KEY} AND n.available > 0 AND n.expires_at"
 _EARLY = f"lots n WHERE {_OF_KEY} AND {LOTS_DUE_EARLY} AND n.due_at"
 
 
-def due_lots(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> list[Lot]:
-    """Return the lots of these balances that time has changed by `now`, in the order in which it did."""
-    if not keys:
-        return []
-    listed, values = listed_keys(connection, lots, _KEY, sorted(keys))
-    sqlite = connection.dialect.name == "sqlite"
-    given = (*values, now, now)
-    rows = connection.exec_driver_sql((_SQLITE if sqlite else _POSTGRESQL).format(listed=listed), given)
+def due_lots(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Asking[list[Lot]]:
+    """Ask for the lots of these balances that time has changed by `now`; return them in the order in which it did."""
+    rows = yield due_by(connection, keys, now)
     found = {lot.key: lot for lot in (Lot(*row) for row in rows)}
     return sorted(found.values(), key=lambda lot: (lot.due_at or 0, lot.id))
+
+
+def due_by(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Query | None:
+    """Return what asks for the lots of these balances that time has changed by `now`, in any order, some twice."""
+    if not keys:
+        return None
+    listed, values = listed_keys(connection, lots, _KEY, sorted(keys))
+    sqlite = connection.dialect.name == "sqlite"
+    return Query((_SQLITE if sqlite else _POSTGRESQL).format(listed=listed), (*values, now, now))
 
 
 _SQLITE = (
@@ -53,21 +58,22 @@ _POSTGRESQL = (
 # member's rows, and ask for the instant at each of them.
 _FIRST_AFTER = (
     "SELECT k.env, k.member, k.definition, "  # noqa: S608 - names of ours
-    f"(SELECT min(n.expires_at) FROM {_ENDING} > {{now}}), (SELECT min(n.due_at) FROM {_EARLY} > {{now}}), "
-    f"(SELECT min(n.due_at) FROM transactions n WHERE {_OF_KEY} AND n.due_at > {{now}}) FROM {{listed}}"
+    f"(SELECT min(n.expires_at) FROM {_ENDING} > {{now}}) AS ends, "
+    f"(SELECT min(n.due_at) FROM {_EARLY} > {{now}}) AS early, "
+    f"(SELECT min(n.due_at) FROM transactions n WHERE {_OF_KEY} AND n.due_at > {{now}}) AS late FROM {{listed}}"
 )
 
 
 def first_after(
     connection: Connection, keys: Collection[BalanceKey], now: Millis
-) -> dict[BalanceKey, Millis]:
-    """Return, by balance, the first instant after `now` at which a lot or a pending transaction changes by time alone."""
+) -> Asking[dict[BalanceKey, Millis]]:
+    """Ask when a lot or a pending transaction of these balances first changes by time alone after `now`; by balance."""
     if not keys:
         return {}
     listed, values = listed_keys(connection, lots, _KEY, keys)
     found = {}
-    statement = _FIRST_AFTER.format(listed=listed, now=mark(connection))
-    for env, member, definition, *instants in connection.exec_driver_sql(statement, (now, now, now, *values)):
+    rows = yield Query(_FIRST_AFTER.format(listed=listed, now=mark(connection)), (now, now, now, *values))
+    for env, member, definition, *instants in rows:
         coming = [at for at in instants if at is not None]
         if coming:
             found[env, member, definition] = min(coming)

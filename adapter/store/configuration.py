@@ -22,8 +22,11 @@ from adapter.catalog import (
 )
 from adapter.program.model import Program
 from adapter.store import tables as t
+from adapter.store.pipeline import Query, read
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from sqlalchemy import Connection, Engine
 
 REFRESH_AFTER_S = 1.0
@@ -110,9 +113,18 @@ class CatalogCache:
                 self._catalog = catalog
 
 
+VERSION = Query("SELECT version FROM configuration")
+"""Asks which version of everything that is configured is the newest one."""
+
+
 def newest(connection: Connection, known: Catalog | None) -> Catalog:
     """Return `known` if nothing changed since, else a new snapshot."""
-    version = connection.exec_driver_sql("SELECT version FROM configuration").scalar_one_or_none() or 0
+    return newest_of(connection, known, read(connection, VERSION))
+
+
+def newest_of(connection: Connection, known: Catalog | None, versions: Sequence[Any]) -> Catalog:
+    """Return the same where the answer to `VERSION` is there already."""
+    version = versions[0].version if versions else 0
     if known is not None and known.version == version:
         return known
     return load_catalog(connection)

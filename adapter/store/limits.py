@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from adapter.book.limiting import COUNTED
 from adapter.book.state import Redemption, RedemptionState
 from adapter.store import tables as t
-from adapter.store.bulk import for_each, listed_keys, mark, select_by_keys
+from adapter.store.bulk import by_keys, for_each, listed_keys, mark
+from adapter.store.pipeline import Asking, Query
 from adapter.store.rows import REDEMPTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ _SETTLED = ", ".join(f"'{state}'" for state in COUNTED if state != RedemptionSta
 
 def redeemed_since(
     connection: Connection, begun: Mapping[BalanceKey, Millis], now: Millis
-) -> dict[BalanceKey, int]:
-    """Return how many points the redemptions of each balance count that were begun at or after its instant."""
+) -> Asking[dict[BalanceKey, int]]:
+    """Ask how many points the redemptions of each balance count that were begun at or after its instant."""
     if not begun:
         return {}
     keys = sorted((*key, at) for key, at in begun.items())
@@ -39,12 +40,12 @@ def redeemed_since(
     statement = (
         f"SELECT t.env, t.member, t.definition, sum(t.cost) {found} GROUP BY t.env, t.member, t.definition"
     )
-    rows = connection.exec_driver_sql(statement, (*values, now))
+    rows = yield Query(statement, (*values, now))
     return {(env, member, definition): int(amount) for env, member, definition, amount in rows}
 
 
-def locking(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> list[Redemption]:
-    """Return the redemptions whose lock of these balances has time left; `lock_of` says which of them keep it."""
+def locking(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Asking[list[Redemption]]:
+    """Ask for the redemptions whose lock of these balances has time left; `lock_of` says which of them keep it."""
     where = ("t.locks_until IS NOT NULL AND t.locks_until > ?", now)
-    rows = select_by_keys(connection, t.redemptions, _KEY, keys, columns=REDEMPTION_COLUMNS, where=where)
+    rows = yield by_keys(connection, t.redemptions, _KEY, keys, columns=REDEMPTION_COLUMNS, where=where)
     return [Redemption(*row) for row in rows]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from adapter.book.state import Lot, Transaction
 from adapter.store import tables as t
 from adapter.store.allocated import ASKED, allocated
-from adapter.store.bulk import select_by_keys
+from adapter.store.bulk import by_keys, select_by_keys
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from adapter.clock import Millis
+    from adapter.store.pipeline import Asking
 
 BalanceKey = tuple[int, int, int]
 _KEY = ("env", "member", "definition")
 
 
-def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Iterator[Transaction]:
-    """Return the transactions of these balances that time has ended by now, the first ones first."""
-    rows = select_by_keys(
+def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> Asking[list[Transaction]]:
+    """Ask for the transactions of these balances that time has ended by now; return the first ones first."""
+    rows = yield by_keys(
         connection,
         t.transactions,
         _KEY,
@@ -34,7 +35,7 @@ def over(connection: Connection, keys: Collection[BalanceKey], now: Millis) -> I
         columns=TRANSACTION_COLUMNS,
         where=("t.due_at <= ?", now),
     )
-    yield from sorted((Transaction(*row) for row in rows), key=lambda one: (one.due_at or 0, one.id))
+    return sorted((Transaction(*row) for row in rows), key=lambda one: (one.due_at or 0, one.id))
 
 
 def set_aside(

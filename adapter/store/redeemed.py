@@ -9,7 +9,8 @@ from adapter.book.lots import turn_of
 from adapter.book.state import Account, Lot, Transaction
 from adapter.store import tables as t
 from adapter.store.allocated import ASKED, Place, allocated
-from adapter.store.bulk import for_each, listed_keys, select_by_keys
+from adapter.store.bulk import by_keys, for_each, listed_keys, select_by_keys
+from adapter.store.pipeline import Asking, Query
 from adapter.store.rows import LOT_COLUMNS, TRANSACTION_COLUMNS
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from adapter.book.working import BalanceKey, Link
+    from adapter.book.working import Link
 
 _KEY = ("env", "member", "definition")
 _TAKES = (Account.RESERVED, Account.REDEEMED)
@@ -35,8 +36,8 @@ _LINKED_BY = {
 """By kind of link, the columns that it is looked for in."""
 
 
-def linked(connection: Connection, links: Iterable[Link]) -> dict[tuple[int, int], BalanceKey]:
-    """Return the redemptions (env, id) that these links name, each with the balance that it spends from.
+def linked_by(connection: Connection, links: Iterable[Link]) -> Query | None:
+    """Return what asks for the redemptions that these links name, each with the balance that it spends from.
 
     One statement, without a lock: they are read again once their balances are locked.
     """
@@ -52,15 +53,12 @@ def linked(connection: Connection, links: Iterable[Link]) -> dict[tuple[int, int
         found = for_each(connection, listed, t.redemptions, match)
         parts.append(f"SELECT t.env, t.id, t.member, t.definition {found}")
         values += given
-    if not parts:
-        return {}
-    rows = connection.exec_driver_sql(" UNION ".join(parts), tuple(values))
-    return {(env, number): (env, member, definition) for env, number, member, definition in rows}
+    return Query(" UNION ".join(parts), tuple(values)) if parts else None
 
 
-def completed(connection: Connection, redemptions: Collection[tuple[int, int]]) -> list[Transaction]:
-    """Return the completed transactions of redemptions (env, id), the first ones first."""
-    rows = select_by_keys(
+def completed(connection: Connection, redemptions: Collection[tuple[int, int]]) -> Asking[list[Transaction]]:
+    """Ask for the completed transactions of redemptions (env, id); return the first ones first."""
+    rows = yield by_keys(
         connection,
         t.transactions,
         ("env", "redemption"),

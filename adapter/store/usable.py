@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from adapter.book.lots import in_order_of_use
 from adapter.book.state import Lot
 from adapter.store.bulk import listed_keys
+from adapter.store.pipeline import Asking, Query
 from adapter.store.rows import LOT_COLUMNS
 from adapter.store.tables import lots
 
@@ -23,8 +24,8 @@ _OF_KEY = "n.env = k.env AND n.member = k.member AND n.definition = k.definition
 
 def next_lots(
     connection: Connection, keys: Collection[BalanceKey], limit: int
-) -> dict[BalanceKey, list[Lot]]:
-    """Return, by balance, its first `limit` lots with available points, in the order of use."""
+) -> Asking[dict[BalanceKey, list[Lot]]]:
+    """Ask for the first `limit` lots with available points of each balance; return them in the order of use."""
     if not keys:
         return {}
     listed, values = listed_keys(connection, lots, _KEY, keys)
@@ -32,7 +33,7 @@ def next_lots(
         listed=listed, limit=int(limit)
     )
     found: dict[BalanceKey, list[Lot]] = {}
-    for row in connection.exec_driver_sql(statement, values):
+    for row in (yield Query(statement, values)):
         lot = Lot(*row)
         found.setdefault(lot.balance_key, []).append(lot)
     return {key: in_order_of_use(some)[:limit] for key, some in found.items()}

@@ -28,6 +28,7 @@ from adapter.program.redeeming import (
     worth,
 )
 from adapter.store.limits import locking, redeemed_since
+from adapter.store.pipeline import answered
 from adapter.store.reading.advices import outstanding_advice
 from adapter.store.reading.balances import balance_now, choose_definition
 from adapter.store.reading.members import find_member
@@ -162,11 +163,13 @@ def _now(call: Call, member: int, definition: Definition, available: int) -> Con
     tier = tier_now(call.database, call.catalog, whose, definition.program, call.now) if rules.tiers else None
     limits = limits_of(
         rules,
-        redeemed_today=redeemed_since(call.database, {key: since}, call.now).get(key, 0),
+        redeemed_today=answered(call.database, redeemed_since(call.database, {key: since}, call.now)).get(
+            key, 0
+        ),
         tier=tier,
         advice=outstanding_advice(call.database, call.env, member),
     )
-    lock = lock_of(locking(call.database, [key], call.now), call.now)
+    lock = lock_of(answered(call.database, locking(call.database, [key], call.now)), call.now)
     state = "published" if program.spends_at(call.now) else program.state_at(call.now)
     return Conditions(rules, limits, tier, available, lock, state)
 

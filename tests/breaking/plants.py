@@ -91,12 +91,12 @@ def _write_anew() -> None:
 def _lock_nothing() -> None:
     from adapter.store import bulk
 
-    select_by_keys = bulk.select_by_keys
+    by_keys = bulk.by_keys
 
     def unlocked(*given: Any, lock: bool = False, **named: Any) -> Any:
-        return select_by_keys(*given, lock=False, **named)
+        return by_keys(*given, lock=False, **named)
 
-    vars(bulk)["select_by_keys"] = unlocked
+    vars(bulk)["by_keys"] = unlocked
 
 
 PLANTS = {

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, event, insert, select
 from adapter.book.state import Lot
 from adapter.store import tables as t
 from adapter.store.coming import due_lots, first_after
+from adapter.store.pipeline import answered
 from adapter.store.rows import LOT_COLUMNS
 
 if TYPE_CHECKING:
@@ -67,17 +68,22 @@ def test_each_lot_is_due_once_whatever_makes_it_so(
     kept(connection, one, lot(1, OTHER, expires_at=NOW))
     assert one.due_at == due_at
     is_due = due_at is not None and due_at <= NOW
-    assert due_lots(connection, [KEY], NOW) == ([one] if is_due else [])
-    assert is_due or first_after(connection, [KEY], NOW).get(KEY) == due_at
+    assert answered(connection, due_lots(connection, [KEY], NOW)) == ([one] if is_due else [])
+    assert is_due or answered(connection, first_after(connection, [KEY], NOW)).get(KEY) == due_at
 
 
 def test_those_due_first_come_first(connection: Connection) -> None:
     lots = [lot(1, expires_at=900), lot(2, remind_at=800), lot(3, **WAITING, available_at=850), lot(4)]
     kept(connection, *lots, lot(1, OTHER, expires_at=700))
-    assert [one.id for one in due_lots(connection, [KEY], NOW)] == [2, 3, 1]
-    assert [one.member for one in due_lots(connection, [KEY, OTHER], NOW)] == [6, 5, 5, 5]
-    assert due_lots(connection, [], NOW) == []
-    assert first_after(connection, [KEY, OTHER], NOW) == {KEY: 9000}
+    assert [one.id for one in answered(connection, due_lots(connection, [KEY], NOW))] == [2, 3, 1]
+    assert [one.member for one in answered(connection, due_lots(connection, [KEY, OTHER], NOW))] == [
+        6,
+        5,
+        5,
+        5,
+    ]
+    assert answered(connection, due_lots(connection, [], NOW)) == []
+    assert answered(connection, first_after(connection, [KEY, OTHER], NOW)) == {KEY: 9000}
 
 
 def test_they_are_looked_up_along_the_two_indexes(database: Engine) -> None:
@@ -90,8 +96,8 @@ def test_they_are_looked_up_along_the_two_indexes(database: Engine) -> None:
         event.listen(
             connection, "before_cursor_execute", lambda _c, _x, sql, given, *_: sent.append((sql, given))
         )
-        assert len(due_lots(connection, [KEY], NOW)) == 1
-        first_after(connection, [KEY], NOW)
+        assert len(answered(connection, due_lots(connection, [KEY], NOW))) == 1
+        answered(connection, first_after(connection, [KEY], NOW))
         word = "EXPLAIN QUERY PLAN" if database.dialect.name == "sqlite" else "EXPLAIN"
         for sql, given in sent[:2]:
             steps = " ".join(str(row) for row in connection.exec_driver_sql(f"{word} {sql}", given))

@@ -20,7 +20,7 @@ from sqlalchemy.exc import (
 )
 
 from adapter.errors import DatabaseUnavailable
-from adapter.store import bulk
+from adapter.store import bulk, pipeline
 from adapter.store import database as db
 from adapter.store.arrays import pack
 
@@ -175,13 +175,13 @@ def test_what_was_not_waited_for_is_raised_all_the_same(
     table: Engine, statements: list[list[tuple[Any, ...]]]
 ) -> None:
     def work(connection: Connection) -> None:
-        with bulk.unanswered(connection):
+        with pipeline.unanswered(connection):
             for rows in statements:
                 bulk.bulk_insert(connection, ROWS, rows, COLUMNS)
 
     with pytest.raises(IntegrityError):
         db.in_unit_of_work(table, work)
-    with db.unit_of_work(table) as connection, bulk.unanswered(connection):
+    with db.unit_of_work(table) as connection, pipeline.unanswered(connection):
         bulk.bulk_insert(connection, ROWS, [ONE], COLUMNS)
     with table.connect() as connection:
         assert len(connection.execute(ROWS.select()).all()) == 1
@@ -194,7 +194,7 @@ def test_a_server_that_goes_away_meanwhile_is_worth_another_try(table: Engine) -
     def work(connection: Connection) -> None:
         tries.append(1)
         process = connection.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
-        with bulk.unanswered(connection):
+        with pipeline.unanswered(connection):
             bulk.bulk_insert(connection, ROWS, [ONE], COLUMNS)
             if len(tries) == 1:
                 with table.connect() as other:

@@ -20,6 +20,7 @@ from adapter.store import tables as t
 from adapter.store.bulk import select_by_keys
 from adapter.store.coming import due_lots
 from adapter.store.pending import over, set_aside
+from adapter.store.pipeline import answered
 from adapter.store.reading.definitions import definition_meant
 from adapter.store.reading.programs import program_reader
 from adapter.store.rows import BALANCE_COLUMNS, LOT_COLUMNS, columns_of
@@ -75,7 +76,7 @@ def catch_up(connection: Connection, balance: Balance, now: Millis) -> list[Lot]
     """Do to a balance in memory what the sweep has not done yet; return the lots that it changes."""
     touched = {lot.id: lot for lot in _due_lots(connection, balance, now)}
     due = list(touched.values())
-    late = list(over(connection, [balance.key], now))
+    late = answered(connection, over(connection, [balance.key], now))
     parts: dict[int, list[tuple[Lot, int]]] = {one.id: [] for one in late}
     for one, lot, amount in set_aside(connection, late):
         parts[one.id].append((touched.setdefault(lot.id, lot), amount))
@@ -109,7 +110,7 @@ def balance_row(connection: Connection, env: int, member: int, definition: int) 
 
 def _due_lots(connection: Connection, balance: Balance, now: Millis) -> list[Lot]:
     """Return the lots that time has caught up with, in the order in which it did; all, where it has with their member."""
-    found = {lot.id: lot for lot in due_lots(connection, [balance.key], now)}
+    found = {lot.id: lot for lot in answered(connection, due_lots(connection, [balance.key], now))}
     if balance.idle_at is not None and balance.idle_at <= now:
         lots = t.lots.c
         own = and_(
