@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 HOT = (
     "adapter.delivery.claim", "adapter.delivery.dispatcher", "adapter.delivery.record", "adapter.delivery.standing",
     "adapter.engine.answers", "adapter.engine.batch", "adapter.engine.carrying", "adapter.engine.committer",
-    "adapter.engine.door", "adapter.engine.limits", "adapter.engine.load", "adapter.engine.redeemed",
-    "adapter.engine.shortage",
+    "adapter.engine.door", "adapter.engine.holdings", "adapter.engine.limits", "adapter.engine.load",
+    "adapter.engine.redeemed", "adapter.engine.shortage",
     "adapter.engine.standings", "adapter.engine.turns", "adapter.engine.undone", "adapter.engine.vouchers",
     "adapter.engine.write",
     "adapter.store.booked", "adapter.store.coming", "adapter.store.configuration", "adapter.store.limits",

@@ -11,13 +11,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from adapter.book import facts as order_facts
-from adapter.book.lots import turn_of
 from adapter.book.orders import customer_of
 from adapter.book.people import ADDRESS
-from adapter.book.state import Advice, Balance, Lot, Order, Transaction
+from adapter.book.state import Advice, Balance, Lot, Order
 from adapter.book.working import BalanceKey, Member, Person, WorkingSet
 from adapter.commands import Command, RecordEvent
 from adapter.engine.carrying import Touched, touched_by
+from adapter.engine.holdings import load_holdings
 from adapter.engine.limits import load_booked, load_limits
 from adapter.engine.redeemed import (
     asking_for_linked,
@@ -25,7 +25,6 @@ from adapter.engine.redeemed import (
     holding_links,
     links_named,
     load_owners,
-    load_redemptions,
     note_linked,
     note_naming,
 )
@@ -34,19 +33,15 @@ from adapter.engine.undone import load_undone
 from adapter.engine.vouchers import load_vouchers
 from adapter.store import tables as t
 from adapter.store.bulk import by_keys, select_by_keys
-from adapter.store.coming import due_by, due_lots, first_after
-from adapter.store.pending import over, set_aside
+from adapter.store.coming import due_by
 from adapter.store.pipeline import answered_together, read_together
 from adapter.store.rows import (
     ADVICE_COLUMNS,
     BALANCE_COLUMNS,
-    LOT_COLUMNS,
     MEMBER_COLUMNS,
     ORDER_COLUMNS,
     PERSON_COLUMNS,
-    TRANSACTION_COLUMNS,
 )
-from adapter.store.usable import next_lots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -55,9 +50,6 @@ if TYPE_CHECKING:
 
     from adapter.book.working import OrderKey
     from adapter.store.pipeline import Asking, Query
-
-LOTS_AT_ONCE = 32
-"""How many lots are loaded for a debit at first: nearly always enough, and the same work however many there are."""
 
 
 def load(
@@ -77,18 +69,7 @@ def load(
     _load_names(connection, work, events, touched)
     _load_members(connection, work, touched)
     load_standing(connection, work, events, touched.whole)
-    answered_together(
-        connection,
-        _lots_of_orders(connection, work),
-        _due(connection, work, touched, needs),
-        _open_lots(connection, work, touched, needs),
-        _whole_lots(connection, work, touched),
-        _later(connection, work, touched),
-        _awards(connection, work),
-        _over(connection, work, touched),
-        load_redemptions(connection, work, touched),
-    )
-    _load_pending(connection, work, touched)
+    load_holdings(connection, work, touched, needs)
     load_undone(connection, work, touched.undone)
     answered_together(
         connection,
@@ -304,101 +285,6 @@ def _members(work: WorkingSet) -> set[tuple[int, int]]:
     found |= {(key[0], member) for key, member in work.identities.items()}
     found |= {(key[0], member) for key, member in work.by_email.items()}
     return found
-
-
-_OF_BALANCE = ("env", "member", "definition")
-_NOT_EMPTY = (
-    "(t.pending > 0 OR t.available > 0 OR t.reserved > 0 OR (t.expired > 0 AND t.order_ref IS NOT NULL))"
-)
-
-
-def _lots_of_orders(connection: Connection, work: WorkingSet) -> Asking[None]:
-    own = [
-        (order.env, order.member, order.definition, order.lot)
-        for order in work.orders.values()
-        if order.lot is not None
-    ]
-    for row in (yield by_keys(connection, t.lots, (*_OF_BALANCE, "id"), own, columns=LOT_COLUMNS)):
-        work.know_lot(Lot(*row))
-
-
-def _due(connection: Connection, work: WorkingSet, touched: Touched, needs: set[BalanceKey]) -> Asking[None]:
-    """Load what time is about to do to these balances, which is an activity of theirs."""
-    both = yield from due_lots(connection, touched.balances | needs, work.now)
-    for due in both:
-        lot = work.know_lot(due)
-        if lot.balance_key in touched.balances:
-            work.due.setdefault(lot.balance_key, []).append(lot)
-
-
-def _open_lots(
-    connection: Connection, work: WorkingSet, touched: Touched, needs: set[BalanceKey]
-) -> Asking[None]:
-    """Load all lots that points can be taken from, or the first ones where that will do."""
-    for row in (
-        yield by_keys(connection, t.lots, _OF_BALANCE, needs, columns=LOT_COLUMNS, where="t.available > 0")
-    ):
-        work.know_lot(Lot(*row))
-    work.opened |= needs
-    first = yield from next_lots(connection, touched.spent - needs, LOTS_AT_ONCE)
-    for key, lots in first.items():
-        known = [work.know_lot(lot) for lot in lots]
-        if len(known) == LOTS_AT_ONCE:
-            work.last_turn[key] = turn_of(known[-1])
-
-
-def _whole_lots(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
-    whole = {key for key in touched.balances if key[:2] in touched.whole}
-    for row in (yield by_keys(connection, t.lots, _OF_BALANCE, whole, columns=LOT_COLUMNS, where=_NOT_EMPTY)):
-        work.know_lot(Lot(*row))
-    work.opened |= whole
-
-
-def _later(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
-    work.later |= yield from first_after(connection, touched.balances, work.now)
-
-
-def _awards(connection: Connection, work: WorkingSet) -> Asking[None]:
-    """Load the transactions that the loaded orders earned by."""
-    keys = [
-        (order.env, order.award_transaction)
-        for order in work.orders.values()
-        if order.award_transaction is not None
-    ]
-    for row in (yield by_keys(connection, t.transactions, ("env", "id"), keys, columns=TRANSACTION_COLUMNS)):
-        work.transactions.load(row.id, Transaction(*row))
-
-
-def _over(connection: Connection, work: WorkingSet, touched: Touched) -> Asking[None]:
-    """Load the pending transactions whose time is over."""
-    ended = yield from over(connection, touched.balances, work.now)
-    for late in ended:
-        known = work.transactions.get(late.id)
-        if known is None:
-            work.transactions.load(late.id, late)
-        work.over.setdefault(late.balance_key, []).append(known or late)
-
-
-def _load_pending(connection: Connection, work: WorkingSet, touched: Touched) -> None:
-    """Load the pending transactions that are to end, and the lots that the points of pending ones are in."""
-    named, theirs = read_together(
-        connection,
-        by_keys(connection, t.transactions, ("env", "id"), touched.transactions, columns=TRANSACTION_COLUMNS),
-        by_keys(
-            connection,
-            t.transactions,
-            ("env", "member"),
-            touched.whole,
-            columns=TRANSACTION_COLUMNS,
-            where="t.state = 'pending'",
-        ),
-    )
-    for row in (*named, *theirs):
-        if work.transactions.get(row.id) is None:
-            work.transactions.load(row.id, Transaction(*row))
-    pending = [one for one in work.transactions.values() if one.state == "pending" and one.sequence]
-    for transaction, lot, amount in set_aside(connection, pending):
-        work.set_aside.setdefault(transaction.id, []).append((work.know_lot(lot), amount))
 
 
 _NEWEST = "t.number = (SELECT max(n.number) FROM advices n WHERE n.env = k.env AND n.member = k.member)"
