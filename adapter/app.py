@@ -1,13 +1,13 @@
 """The composition root: settings become processes, and processes are made of parts. Nothing else imports them all.
 
-`serve` is four processes: this one, which looks after the others; the book (the door and the sweep); the web; and the
-work (the dispatcher). An event stream is a fifth. Each dies with its parent at once, whatever killed it, and what dies
-alone is started again: every step between them is safe to lose, because nothing is answered before it is durable.
+`serve` is four processes: this one, which looks after the others and holds the socket; the book (the door and the sweep);
+the web; and the work (the dispatcher). An event stream is a fifth. Each dies with its parent at once, whatever killed it,
+and what dies alone is started again: every step between them is safe to lose, because nothing is answered before it is
+durable.
 """
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import platform
@@ -24,8 +24,15 @@ from typing import TYPE_CHECKING, Any
 
 from adapter import clock
 from adapter.logs import configure_logs
-from adapter.processes import Child, Supervisor, die_with_parent, keep_what_is_loaded, stop_on
-from adapter.settings import Settings, load_settings
+from adapter.processes import (
+    Child,
+    Supervisor,
+    die_with_parent,
+    keep_what_is_loaded,
+    stop_on,
+    wait_for_signal,
+)
+from adapter.web.listener import answers, bound, listening, url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,11 +41,9 @@ if TYPE_CHECKING:
 
     from adapter.engine.door import Door
     from adapter.engine.sweep import Offer
+    from adapter.settings import Settings
     from adapter.web.lane import Lane
-
-SOCKET = "LOYALTY_INTERNAL_DOOR"
-"""The environment variable by which the web finds the door's socket. Set here, read here, nobody's setting."""
-
+    from adapter.web.listener import Listener
 
 # --- the kinds of process -----------------------------------------------------------------------------------------------
 
@@ -181,14 +186,13 @@ def _offering(settings: Settings, engine: Engine, socket: str | None) -> Iterato
     loop.call_soon_threadsafe(loop.stop)
 
 
-def web() -> Lane:
-    """Return the web application of one web process: what the HTTP server imports."""
-    die_with_parent()
-    settings = load_settings()
-    configure_logs(settings.log.level, settings.log.format)
-    application = web_for(settings, os.environ[SOCKET])
+def run_web(settings: Settings, socket: str, listener: Listener) -> None:
+    """Be one web process until told to stop, and then answer what is under way."""
+    from adapter.web.server import serve_http
+
+    application = web_for(settings, socket)
     keep_what_is_loaded()
-    return application
+    serve_http(application, listener)
 
 
 def web_for(settings: Settings, socket: str) -> Lane:
@@ -257,19 +261,16 @@ def _stop_on_signals() -> threading.Event:
 
 def serve(settings: Settings) -> None:
     """Run everything on this machine until SIGTERM or SIGINT, then finish what is held."""
-    _prepare_apart(settings)
     _run(settings, book=True, web=True, work=True, sweeping_with="book")
 
 
 def receive(settings: Settings) -> None:
     """Run only the web part and its door: the receivers of many machines."""
-    _prepare_apart(settings)
     _run(settings, book=True, web=True, work=False, sweeping_with="none")
 
 
 def work(settings: Settings) -> None:
     """Run only the dispatcher and the sweep: the workers of many machines."""
-    _prepare_apart(settings)
     _run(settings, book=False, web=False, work=True, sweeping_with="work")
 
 
@@ -298,8 +299,14 @@ def _prepare(settings: Settings) -> None:
 
 
 def _run(settings: Settings, *, book: bool, web: bool, work: bool, sweeping_with: str) -> None:
-    with TemporaryDirectory(prefix="loyalty-") as folder:
-        socket = str(Path(folder) / "door")
+    """Prepare, start what is asked for, and look after it until SIGTERM or SIGINT.
+
+    The web ends before the others do: what it has taken in is answered, and the book is still there for that.
+    """
+    with ExitStack() as stack:
+        listener = stack.enter_context(bound(settings.server.host, settings.server.port)) if web else None
+        _prepare_apart(settings)
+        socket = str(Path(stack.enter_context(TemporaryDirectory(prefix="loyalty-"))) / "door")
         children = []
         if book:
             children.append(Child("book", _book, (settings, socket, sweeping_with == "book")))
@@ -309,11 +316,26 @@ def _run(settings: Settings, *, book: bool, web: bool, work: bool, sweeping_with
             children += [Child(f"dispatcher-{number}", _dispatcher, (settings, number)) for number in others]
         if work and settings.stream.stream().used:
             children.append(Child("stream", _stream, (settings, socket if book else None)))
-        with Supervisor(children) as supervisor:
-            if web:
-                _serve_http(settings, socket)
-            else:
-                supervisor.wait_for_signal(_announce_work)
+        stack.enter_context(Supervisor(children))
+        ready = _announce_work
+        if listener is not None:
+            stack.enter_context(Supervisor(_webs(settings, socket, listening(listener))))
+            stack.enter_context(
+                listener
+            )  # closed first: who comes now is refused at once, and goes elsewhere
+            ready = partial(_announce_web, listener, settings)
+        wait_for_signal(ready)
+
+
+def _webs(settings: Settings, socket: str, listener: Listener) -> list[Child]:
+    """Return the web processes; several keep their counts in one folder."""
+    counts = None
+    if settings.server.workers > 1:
+        counts = Path(socket).with_name("metrics")
+        counts.mkdir()
+    given = (settings, socket, listener, counts and str(counts))
+    names = ("web", *(f"web-{number}" for number in range(1, settings.server.workers)))
+    return [Child(name, _web, given) for name in names]
 
 
 def _book(settings: Settings, socket: str, sweeping: bool) -> None:
@@ -340,52 +362,30 @@ def _stream(settings: Settings, socket: str | None) -> None:
     run_stream(settings, socket)
 
 
-def _serve_http(settings: Settings, socket: str) -> None:
-    """Run the HTTP server in this process; its workers import `web`."""
-    from granian import Granian
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
+def _web(settings: Settings, socket: str, listener: Listener, counts: str | None) -> None:
+    die_with_parent()
+    configure_logs(settings.log.level, settings.log.format)
+    if (
+        counts is not None
+    ):  # of several processes they meet in files, so that a scrape of any of them shows all
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+    run_web(settings, socket, listener)
 
-    multiprocessing.set_start_method(
-        "spawn", force=True
-    )  # a forked worker would keep its siblings' pipes open
-    os.environ[SOCKET] = socket
-    if settings.server.workers > 1:  # their counts meet in files, so that a scrape of any of them shows all
-        counts = Path(socket).with_name("metrics")
-        counts.mkdir()
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
-    os.environ.update(settings.environment())  # the workers read the same settings as this process
-    server = Granian(
-        "adapter.app:web",
-        factory=True,
-        interface=Interfaces.ASGI,
-        address=settings.server.host,
-        port=settings.server.port,
-        workers=settings.server.workers,
-        respawn_failed_workers=True,
-        respawn_interval=0.5,
-        workers_kill_timeout=10,
-        websockets=False,
-        log_level=LogLevels.error,
-    )
-    url = f"http://{settings.server.host}:{settings.server.port}"
-    threading.Thread(target=_announce, args=(url,), daemon=True).start()
-    server.serve()
+
+def _announce_web(listener: Listener, settings: Settings) -> None:
+    url = url_of(settings.server.host, settings.server.port)
+    threading.Thread(target=_announce, args=(listener, url), daemon=True).start()
 
 
 def _announce_work() -> None:
     print("loyalty-adapter is working", flush=True)  # noqa: T201 - the one line that says it is up
 
 
-def _announce(url: str) -> None:
+def _announce(listener: Listener, url: str) -> None:
     """Print one line when the service answers that it is ready."""
-    import urllib.request
-
-    while True:
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/readyz", timeout=2):  # noqa: S310 - ours
-            print(f"loyalty-adapter is ready at {url}", flush=True)  # noqa: T201 - the one line that says it is up
-            return
+    while not answers(listener, "/readyz"):
         time.sleep(0.05)
+    print(f"loyalty-adapter is ready at {url}", flush=True)  # noqa: T201 - the one line that says it is up
 
 
 if __name__ == "__main__":

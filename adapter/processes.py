@@ -69,6 +69,14 @@ def stop_on(*numbers: signal.Signals) -> threading.Event:
     return stop
 
 
+def wait_for_signal(ready: Callable[[], None]) -> None:
+    """Block until SIGTERM or SIGINT; `ready` is called once they are listened for."""
+    stop = stop_on(signal.SIGTERM, signal.SIGINT)
+    ready()
+    while not stop.wait(0.5):
+        pass
+
+
 @dataclass(frozen=True, slots=True)
 class Child:
     """A process to keep alive: its name, what it runs, and with what."""
@@ -105,13 +113,6 @@ class Supervisor:
                 log.warning("did not stop in time and is killed", process=name)
                 process.kill()
                 process.join()
-
-    def wait_for_signal(self, ready: Callable[[], None]) -> None:
-        """Block until SIGTERM or SIGINT; `ready` is called once they are listened for."""
-        stop = stop_on(signal.SIGTERM, signal.SIGINT)
-        ready()
-        while not stop.wait(0.5):
-            pass
 
     def _start(self, child: Child) -> None:
         process = self._context.Process(target=child.run, args=child.arguments, name=f"loyalty-{child.name}")

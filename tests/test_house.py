@@ -262,4 +262,4 @@ def test_missing_postgresql_is_told_loudly() -> None:
 def test_starting_the_command_line_imports_nothing_heavy() -> None:
     code = "import sys, adapter.cli; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert not {"sqlalchemy", "flask", "requests", "pydantic", "granian"} & set(run.stdout.split())
+    assert not {"sqlalchemy", "flask", "requests", "pydantic", "uvicorn"} & set(run.stdout.split())

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapter.processes import Child, Supervisor, die_with_parent, stop_on
+from adapter.processes import Child, Supervisor, die_with_parent, stop_on, wait_for_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,10 +77,10 @@ def test_a_child_never_outlives_a_parent_that_was_killed(tmp_path: Path) -> None
 def test_a_signal_ends_the_wait(tmp_path: Path) -> None:
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        with Supervisor([Child("child", child, (str(tmp_path),))]) as supervisor:
+        with Supervisor([Child("child", child, (str(tmp_path),))]):
             wait_for(lambda: len(started(tmp_path)) == 1)
             (pid,) = started(tmp_path)
-            supervisor.wait_for_signal(lambda: os.kill(os.getpid(), signal.SIGTERM))  # as soon as it says so
+            wait_for_signal(lambda: os.kill(os.getpid(), signal.SIGTERM))  # as soon as it says so
         assert not alive(pid)
     finally:
         for number, handler in before.items():

@@ -16,6 +16,7 @@ from string import punctuation
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote_from_bytes
 
+from adapter.errors import Busy
 from adapter.web.dispatch import Request
 from adapter.web.errors import Answer, problem, told
 from adapter.web.failures import Failures
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 PREFIX = "/webhooks/"
 ROUTE = "/webhooks/<source>"
+AT_ONCE = 2048
+"""How many requests may be under way: each holds its body, and for Flask's threads any number would wait."""
 
 
 def _ascii(query: bytes) -> bytes:
@@ -77,22 +80,38 @@ class Lane:
         self._hosts = {host.encode(): prefix for host, prefix in parts.settings.dialect_hosts.items()}
         self._headers = _wired(headers)
         self._timers: dict[tuple[str, str, int], Callable[[float], None]] = {}
+        self._at_once = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            self._parts.attach(asyncio.get_running_loop())
-        elif scope["type"] == "http":
-            if self._hosts:
-                scope = _rehosted(scope, self._hosts)
-            path = scope["path"]
-            source = path[len(PREFIX) :].removesuffix("/")
-            if path.startswith(PREFIX) and source and "/" not in source:
-                return await self._serve(scope, ROUTE, partial(self._take_in, source, receive), send)
-            if (match := self._looped.find(scope["method"], path)) is not None:
-                work = partial(self._looped.answer, match, receive)
-                return await self._serve(scope, match.address.rule, work, send)
-            scope = {**scope, "query_string": _ascii(scope["query_string"])}
-        return await self._rest(scope, receive, send)
+            return await self._live(receive, send)
+        if self._at_once >= AT_ONCE:
+            return await self._serve(scope, "unmatched", _turn_away, send)
+        self._at_once += 1
+        try:
+            return await self._route(scope, receive, send)
+        finally:
+            self._at_once -= 1
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._hosts:
+            scope = _rehosted(scope, self._hosts)
+        path = scope["path"]
+        source = path[len(PREFIX) :].removesuffix("/")
+        if path.startswith(PREFIX) and source and "/" not in source:
+            return await self._serve(scope, ROUTE, partial(self._take_in, source, receive), send)
+        if (match := self._looped.find(scope["method"], path)) is not None:
+            work = partial(self._looped.answer, match, receive)
+            return await self._serve(scope, match.address.rule, work, send)
+        return await self._rest({**scope, "query_string": _ascii(scope["query_string"])}, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Get to know the loop before the first request comes; there is nothing to end."""
+        await receive()
+        self._parts.attach(asyncio.get_running_loop())
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _serve(self, scope: Scope, rule: str, work: Work, send: Send) -> None:
         began = time.perf_counter()
@@ -143,6 +162,10 @@ class Lane:
         if timer is None:
             timer = self._timers[key] = self._parts.tally.requests.labels(*key).observe
         timer(seconds)
+
+
+async def _turn_away(_scope: Scope, _request: Request) -> Answer:
+    raise Busy("more is asked than can be answered; ask again in a moment")
 
 
 def _wired(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:

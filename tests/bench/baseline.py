@@ -33,7 +33,7 @@ def web() -> Flask:
 
 
 def serve(port: int, threads: int) -> None:
-    """Serve it as the product is served: the same server, as many processes and threads."""
+    """Serve it on the server that serves Flask fastest, on as many threads."""
     from granian import Granian
     from granian.constants import Interfaces
     from granian.log import LogLevels

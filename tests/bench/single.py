@@ -17,6 +17,8 @@ from adapter.errors import Unavailable
 from adapter.processes import keep_what_is_loaded
 from adapter.settings import load_settings
 from adapter.store.database import open_database
+from adapter.web.listener import bound, listening
+from adapter.web.server import serve_http
 from connectors.vendors import VENDORS
 
 if TYPE_CHECKING:
@@ -61,20 +63,9 @@ def web() -> Lane:
 
 def serve(port: int, url: str) -> None:
     """Serve it as the product is served."""
-    from granian import Granian
-    from granian.constants import Interfaces
-    from granian.log import LogLevels
-
     os.environ["LOYALTY_DATABASE_URL"] = url
-    Granian(
-        "tests.bench.single:web",
-        factory=True,
-        interface=Interfaces.ASGI,
-        port=port,
-        workers=1,
-        log_level=LogLevels.error,
-        websockets=False,
-    ).serve()
+    with bound("127.0.0.1", port) as listener:
+        serve_http(web(), listening(listener))
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_every_command_teaches_by_example(name: str) -> None:
 
 
 def test_help_imports_nothing_heavy() -> None:
-    heavy = ("sqlalchemy", "flask", "pydantic", "requests", "rich", "granian")
+    heavy = ("sqlalchemy", "flask", "pydantic", "requests", "rich", "uvicorn")
     code = f"import sys, adapter.cli; sys.exit(', '.join(n for n in {heavy} if n in sys.modules) or 0)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 import pytest
 
+from adapter.errors import Busy
 from adapter.store.configuration import CatalogCache
-from adapter.web import parts
+from adapter.web import lane, parts
 from tests.shop import customer, recorded
 from tests.web.conftest import TOKEN
+from tests.web.test_receiver import ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from adapter.catalog import Catalog
+    from adapter.commands import Command
+    from adapter.outcome import Outcome
     from tests.web.conftest import Web
 
 KEY = {"X-Api-Key": TOKEN}
@@ -67,6 +71,14 @@ def test_an_instant_that_nothing_can_write_is_refused(sqlite_web: Web, parameter
 
 def test_letters_in_a_query_need_not_be_encoded(sqlite_web: Web) -> None:
     sqlite_web.play(recorded(customer("7000", email="ä@example.com")))
+    query, headers = "email=ä@example.com&limit=1".encode(), [(b"x-api-key", TOKEN.encode())]
+    sent = asyncio.run(told(sqlite_web, "GET", "/v1/members", query_string=query, headers=headers))
+    shown = orjson.loads(b"".join(message.get("body", b"") for message in sent))
+    assert [one["email"] for one in shown["data"]] == ["ä@example.com"]
+
+
+async def told(web: Web, method: str, path: str, **more: Any) -> list[Mapping[str, Any]]:
+    """Ask the application itself, with no body; return what it sends."""
     sent: list[Mapping[str, Any]] = []
 
     async def receive() -> Mapping[str, Any]:
@@ -75,13 +87,9 @@ def test_letters_in_a_query_need_not_be_encoded(sqlite_web: Web) -> None:
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http", "http_version": "1.1", "method": "GET", "path": "/v1/members",
-        "query_string": "email=ä@example.com&limit=1".encode(), "headers": [(b"x-api-key", TOKEN.encode())],
-    }  # fmt: skip
-    asyncio.run(sqlite_web.lane(scope, receive, send))
-    told = orjson.loads(b"".join(message.get("body", b"") for message in sent))
-    assert [one["email"] for one in told["data"]] == ["ä@example.com"]
+    scope = {"type": "http", "http_version": "1.1", "query_string": b"", "headers": []}
+    await web.lane({**scope, "method": method, "path": path, **more}, receive, send)
+    return sent
 
 
 def test_a_strangers_methods_do_not_grow_the_metrics(sqlite_web: Web) -> None:
@@ -91,6 +99,32 @@ def test_a_strangers_methods_do_not_grow_the_metrics(sqlite_web: Web) -> None:
     text = sqlite_web.client.get("/metrics").get_data(as_text=True)
     assert 'method="other"' in text
     assert 'method="M' not in text
+
+
+def test_beyond_so_many_requests_at_once_the_next_shall_come_back(
+    sqlite_web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane, "AT_ONCE", 1)
+    asked = [("GET", "/healthz"), ("POST", "/webhooks/shop"), ("GET", "/nowhere"), ("GET", "/healthz")]
+    statuses = [asyncio.run(told(sqlite_web, method, path))[0]["status"] for method, path in asked]
+    assert statuses == [200, 401, 404, 200]  # none is counted any more when it is over, however it ended
+    begun, over = threading.Event(), threading.Event()
+
+    def hang(_command: Command) -> Outcome:
+        begun.set()
+        over.wait(120)
+        raise Busy
+
+    sqlite_web.use(submit=hang)
+    held = threading.Thread(target=sqlite_web.shop, args=("order.created", ORDER))
+    held.start()
+    assert begun.wait(60)
+    for path in ("/webhooks/shop", "/v1/redemptions", "/v1/endpoints"):
+        answer = sqlite_web.client.post(path, data=b"")
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+        assert answer.get_json()["code"] == "busy"
+    over.set()
+    held.join()
 
 
 class Hanging:
