@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from a2wsgi.wsgi import build_environ
 
 from adapter.web.errors import Problem
-from adapter.web.wire import receive_body, received_length
+from adapter.web.wire import CutOff, receive_body, received_length
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -37,7 +37,10 @@ class Bridge:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="web")
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        body = await self._body(scope, receive)
+        try:
+            body = await self._body(scope, receive)
+        except CutOff:
+            return  # who asked is gone, and a part of a body may be a whole one that was never meant
         environ = cast("dict[str, Any]", build_environ(scope, cast("Body", BytesIO(body))))
         loop = asyncio.get_running_loop()
         status, headers, answer = await loop.run_in_executor(self._pool, self._answer, environ)
@@ -49,6 +52,8 @@ class Bridge:
         declared = received_length(scope["headers"])
         try:
             return await receive_body(declared, receive, self._cap)
+        except CutOff:
+            raise
         except Problem:
             return b""
 

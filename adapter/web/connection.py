@@ -71,6 +71,9 @@ class Connection(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._refuse(400)  # thousands of them in one piece would be much work
+                return
             method, version = self.parser.get_method(), self.parser.get_http_version().encode()
             head = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
             self.parser = httptools.HttpRequestParser(self)

@@ -16,6 +16,13 @@ LENGTH_DIGITS = 18
 _UNPREFIXED = {"CONTENT_TYPE": "content-type", "CONTENT_LENGTH": "content-length"}
 
 
+class CutOff(Problem):
+    """The connection ended before the body did: what came is not what was meant, and nobody hears an answer."""
+
+    def __init__(self) -> None:
+        super().__init__("request_invalid", "The connection ended before the body did.")
+
+
 def headers_of(environ: Mapping[str, Any]) -> dict[str, str]:
     """Return the request's headers by lower-case name."""
     headers = {
@@ -66,7 +73,7 @@ def received_length(sent: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 async def receive_body(declared: str | None, receive: Receive, cap: int) -> bytes:
-    """Read the whole body; where the connection breaks, what came is what there is.
+    """Read the whole body. Raises `CutOff` where the connection ends before it.
 
     Raises `Problem` as soon as it is certain that the body is longer than `cap`: a declared length is believed, and
     what comes is counted.
@@ -77,6 +84,8 @@ async def receive_body(declared: str | None, receive: Receive, cap: int) -> byte
     size, more = 0, True
     while more:
         message = await receive()
+        if message.get("type") == "http.disconnect":
+            raise CutOff
         parts.append(part := message.get("body", b""))
         size += len(part)
         more = message.get("more_body", False)

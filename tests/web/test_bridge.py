@@ -15,10 +15,13 @@ SCOPE: dict[str, Any] = {
 
 
 def asked(
-    application: Any, *parts: bytes, cap: int = 10, headers: Any = SCOPE["headers"]
+    application: Any, *parts: bytes | None, cap: int = 10, headers: Any = SCOPE["headers"]
 ) -> list[dict[str, Any]]:
-    """Ask an application for what comes in these parts; return what it sends."""
-    left = [{"body": part, "more_body": number < len(parts)} for number, part in enumerate(parts, 1)]
+    """Ask an application for what comes in these parts, None being the client's end; return what it sends."""
+    left = [
+        {"type": "http.disconnect"} if part is None else {"body": part, "more_body": number < len(parts)}
+        for number, part in enumerate(parts, 1)
+    ]
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -68,3 +71,10 @@ def test_a_body_that_is_too_long_stays_where_it_is() -> None:
     assert echo.body == b""
     asked(echo, b"01234", b"56789", b"more", cap=9, headers=[])
     assert echo.body == b""
+
+
+def test_who_is_gone_before_the_body_was_whole_has_asked_for_nothing() -> None:
+    echo = Echo()
+    assert asked(echo, b"01234", None) == []
+    assert asked(echo, None) == []
+    assert echo.thread == ""

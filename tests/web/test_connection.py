@@ -228,6 +228,23 @@ def test_what_was_whole_is_answered_whatever_comes_behind_it(more: bytes) -> Non
     assert b"connection: close" in heard
 
 
+def test_offers_of_another_protocol_do_not_pile_up() -> None:
+    offer = GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    heard = ask(offer * 4000)
+    assert statuses(heard) == [200]
+    assert b"connection: close" in heard
+
+
+def test_who_offers_another_protocol_goes_on_in_ours() -> None:
+    async def run() -> None:
+        async with connected() as client:
+            for _ in range(3):
+                await client.send(GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+                assert statuses(await client.hear(b">")) == [200]
+
+    asyncio.run(run())
+
+
 def test_a_body_is_asked_for_where_the_client_waits_for_that() -> None:
     async def run() -> bytes:
         async with connected() as client:
