@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import insert, select, text
@@ -109,12 +109,9 @@ def test_a_limit_is_looked_up_along_its_index(database: Engine) -> None:
         connection.execute(text("ANALYZE"))
         if connection.dialect.name != "sqlite":
             connection.execute(text("SET LOCAL enable_seqscan = off"))  # there is nobody else's in the table
-        asked: list[Any] = []
-        plain = connection.exec_driver_sql
-        connection.exec_driver_sql = lambda *given: asked.append(given) or plain(*given)  # type: ignore[method-assign,func-returns-value] # - listens in
-        booked_since(connection, {(1, member, 1, CREDIT, NOW)}, NOW)
-        ((statement, values),) = asked
+        query = next(booked_since(connection, {(1, member, 1, CREDIT, NOW)}, NOW))
+        assert query is not None
         plan = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
-        shown = str(plain(f"{plan} {statement}", values).all())
+        shown = str(connection.exec_driver_sql(f"{plan} {query.statement}", query.values).all())
         connection.rollback()
     assert "ix_transactions_booked" in shown
