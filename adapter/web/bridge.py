@@ -38,24 +38,27 @@ class Bridge:
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         try:
-            body = await self._body(scope, receive)
+            body, length = await self._body(scope, receive)
         except CutOff:
             return  # who asked is gone, and a part of a body may be a whole one that was never meant
         environ = cast("dict[str, Any]", build_environ(scope, cast("Body", BytesIO(body))))
+        if length:  # of a body in chunks nobody has said it, and without it WSGI has none
+            environ["CONTENT_LENGTH"] = str(length)
         loop = asyncio.get_running_loop()
         status, headers, answer = await loop.run_in_executor(self._pool, self._answer, environ)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _body(self, scope: Any, receive: Receive) -> bytes:
-        """Return the whole body. One that is too long is left where it is: who is asked for it will say so."""
+    async def _body(self, scope: Any, receive: Receive) -> tuple[bytes, int]:
+        """Return the whole body and its length. One that is too long is left where it is: its length says so to who asks."""
         declared = received_length(scope["headers"])
         try:
-            return await receive_body(declared, receive, self._cap)
+            body = await receive_body(declared, receive, self._cap)
         except CutOff:
             raise
         except Problem:
-            return b""
+            return b"", self._cap + 1
+        return body, len(body)
 
     def _answer(self, environ: dict[str, Any]) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         said: list[Any] = []

@@ -6,7 +6,11 @@ import asyncio
 import threading
 from typing import Any
 
+import pytest
+
 from adapter.web.bridge import Bridge
+from adapter.web.errors import Problem
+from adapter.web.wire import read_body
 
 SCOPE: dict[str, Any] = {
     "type": "http", "method": "POST", "path": "/there", "query_string": b"", "http_version": "1.1",
@@ -65,12 +69,37 @@ def test_a_request_goes_over_whole_and_its_answer_comes_back_whole() -> None:
     assert echo.closed
 
 
-def test_a_body_that_is_too_long_stays_where_it_is() -> None:
+def test_a_body_in_chunks_comes_with_its_length() -> None:
+    assert read(b"01234", b"56789", headers=[]) == b"0123456789"
+    assert read(b"", headers=[]) == b""
+
+
+@pytest.mark.parametrize("headers", [SCOPE["headers"], []], ids=["declared", "in chunks"])
+def test_a_body_that_is_too_long_stays_where_it_is_and_is_no_empty_one(headers: Any) -> None:
     echo = Echo()
-    asked(echo, b"01234", b"56789", cap=9)  # refused by the length that it declares, before it is read
+    asked(echo, b"01234", b"56789", b"more", cap=9, headers=headers)
     assert echo.body == b""
-    asked(echo, b"01234", b"56789", b"more", cap=9, headers=[])
-    assert echo.body == b""
+    with pytest.raises(Problem, match="larger than 9 bytes"):
+        read(b"01234", b"56789", b"more", cap=9, headers=headers)
+
+
+def read(*parts: bytes, cap: int = 10, headers: Any) -> bytes:
+    """Return the body of a request as the routes behind Flask read it."""
+    found: list[bytes | Problem] = []
+
+    def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        try:
+            found.append(read_body(environ, cap))
+        except Problem as problem:
+            found.append(problem)
+        start_response("200 OK", [])
+        return []
+
+    asked(application, *parts, cap=cap, headers=headers)
+    (body,) = found
+    if isinstance(body, Problem):
+        raise body
+    return body
 
 
 def test_who_is_gone_before_the_body_was_whole_has_asked_for_nothing() -> None:
